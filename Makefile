@@ -1,0 +1,67 @@
+# Everything a fresh Debian needs is installed by these targets, into .venv and the user's cache.
+# `make demo` and `make test` are all there is to know; the rest is for developers.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+LAB_STATE ?= .lab
+HOSTS ?= 10
+
+.DEFAULT_GOAL := help
+.PHONY: help demo demo-down test check bench docs lab-up lab-down lock clean
+
+help:
+	@echo "make demo       patch a fleet of real Debian hosts, end to end (APPROVE=ui: you approve)"
+	@echo "make demo-down  take down what 'make demo APPROVE=ui' left running"
+	@echo "make test       run all tests"
+	@echo "make check      linters, types, import contracts"
+	@echo "make bench      measure, and print ratios"
+	@echo "make docs       write the generated pages again"
+	@echo "make lab-up     bring up HOSTS=10 real hosts; make lab-down takes them down"
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"wavemend needs Python 3.11 or newer, this is {v[0]}.{v[1]}: set PYTHON=python3.11")'
+	@# Without Debian's python3-venv there is no ensurepip: pip installs itself into the venv.
+	@$(PYTHON) -m venv --clear --without-pip $(VENV)
+	@$(PYTHON) -m pip --python $(BIN)/python install --quiet --disable-pip-version-check pip
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(STAMP)
+	@PYTHONPATH=.:src $(BIN)/python -m examples.demo
+
+demo-down: $(STAMP)
+	@PYTHONPATH=.:src $(BIN)/python -m examples.demo down
+
+test: $(STAMP)
+	$(BIN)/python -m pytest -q tests/unit tests/cases tests/contract tests/test_architecture.py
+	$(BIN)/python -m pytest -q tests/orchestration tests/live
+
+check: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy src flows tasks blocks deployments examples tests
+	PYTHONPATH=.:src $(BIN)/lint-imports
+
+bench: $(STAMP)
+	PYTHONPATH=.:src $(BIN)/python -m tests.bench
+
+docs: $(STAMP)
+	PYTHONPATH=.:src $(BIN)/python -m tools.generate_docs
+
+lab-up: $(STAMP)
+	@$(BIN)/python -m tests.lab up --hosts $(HOSTS) --state $(LAB_STATE)
+
+lab-down: $(STAMP)
+	@$(BIN)/python -m tests.lab down --state $(LAB_STATE)
+
+# Resolves the ranges of pyproject.toml again. The lock names no place to download from.
+lock:
+	$(BIN)/python -m piptools compile --quiet --extra dev --generate-hashes --strip-extras \
+	  --allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+	  --output-file requirements.lock pyproject.toml
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache

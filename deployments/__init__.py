@@ -1,0 +1,1 @@
+"""Maintenance windows as Prefect deployments, and the automations that go with them."""

@@ -1,0 +1,176 @@
+"""Patch one tenant's hosts of one profile in one maintenance window.
+
+The flow asks the core for the next action, does that one thing as a named task, and asks again.
+All memory is in the ledger: a run that dies at any line is followed by one that goes on there.
+"""
+
+from collections.abc import Sequence
+
+from prefect import flow, get_run_logger, runtime
+from prefect.client.schemas.objects import State
+from prefect.flow_runs import suspend_flow_run
+from prefect.states import Completed, Failed
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from tasks.approval import PatchApproval, ask_approval, check_answer, explain, last_refusal
+from tasks.host_steps import label, patch, preflight, prepare, shards, verify
+from tasks.opening import finish, note_step, note_wave, open_for, read_plan, what_next
+from tasks.rollout_steps import close, freeze, judge, report, run_hook, wait_until
+from tasks.show import Progress, show_outcomes, show_plan, show_verdict
+from tasks.submitting import Futures, after, settled
+from tasks.workbench import Running, Workbench, open_workbench
+from wavemend.fleet import RolloutKey
+from wavemend.ledger.rollouts import FINISHED, Lease
+from wavemend.plans import Plan
+from wavemend.rollout import (
+    Action,
+    AskApproval,
+    Close,
+    Done,
+    Gap,
+    JudgeGate,
+    Prepare,
+    Report,
+    RunWave,
+    Soak,
+    Verify,
+)
+from wavemend.steps.lease import hold
+
+HOSTS_AT_ONCE = 32
+"""Connections of one worker process; the budget of a wave is counted in the ledger, not here."""
+
+
+@flow(
+    name="patch-rollout",
+    flow_run_name="{tenant} · {profile} · {window}",
+    description="Preflight, freeze the plan, prepare, pilot, soak, gate, broad waves, approval "
+    "for critical hosts, verify, report. Safe to run again at any time.",
+    task_runner=ThreadPoolTaskRunner(max_workers=HOSTS_AT_ONCE),  # type: ignore[arg-type]  # invariant there
+    persist_result=False,
+)
+def patch_rollout(
+    tenant: str, profile: str, window: str, site: str = "default", requester: str = "schedule"
+) -> State:
+    """Take a rollout from where the ledger has it to its end.
+
+    Args:
+        tenant: Company whose hosts are patched.
+        profile: Profile of the hosts.
+        window: Maintenance window; outside of it nothing is started.
+        site: Name of the `Wavemend Site` block.
+        requester: Who asked for it; with four eyes, that person cannot approve it.
+    """
+    bench = open_workbench(site)
+    key = RolloutKey(tenant=tenant, profile=profile, window=window)
+    told: State | None = None
+    # One left over from an earlier window is closed first; then the one of this window follows.
+    while (row := open_for(bench, key, requester, str(runtime.flow_run.id))) is not None:
+        if row.state == FINISHED:
+            return told or Completed(name="AlreadyDone", message=f"{row.id}: {row.reason}")
+        told = _to_its_end(bench, key, row.id)
+    closed = f"the window {window} is not open: nothing was started"
+    return told or Failed(name="OutsideWindow", message=closed)
+
+
+def _to_its_end(bench: Workbench, key: RolloutKey, rollout_id: str) -> State:
+    """Do one action after the other until there is none; return the verdict as a state."""
+    with hold(bench.hands, rollout_id) as lease:
+        plan = _frozen_plan(bench, lease, key)
+        running = Running(bench, lease, plan)
+        progress = Progress(bench.hands.ledger, plan)
+        done: Futures = []
+        while not isinstance(action := what_next(running), Done):
+            get_run_logger().info("next: %s", type(action).__name__)
+            done = _take(running, action, done)
+            progress.move()
+            show_outcomes(bench.hands.ledger, plan)
+        verdict = finish(running)
+    return Completed(name=f"Verdict{verdict.answer.capitalize()}", message=verdict.sentence)
+
+
+def _frozen_plan(bench: Workbench, lease: Lease, key: RolloutKey) -> Plan:
+    """Return the frozen plan; look at the hosts and make it when there is none yet."""
+    plan = read_plan(bench, lease.rollout_id)
+    if plan is not None:
+        return plan
+    names = [host.name for host in bench.fleet.members(key)]
+    looks = [preflight.submit(bench, name, lease.rollout_id) for name in names]
+    plan = after(looks, freeze, bench, lease).result()
+    show_plan(plan)
+    return plan
+
+
+def _take(running: Running, action: Action, earlier: Futures) -> Futures:  # noqa: C901 - one case each
+    """Do one action; return the task runs that the next one comes after."""
+    done: Futures = earlier
+    match action:
+        case Prepare(hosts):
+            done = _prepare(running, hosts)
+        case RunWave(wave, hosts):
+            note_wave(running, wave)
+            done = [
+                after(earlier, patch, running, wave.name, names, label(names))
+                for names in shards(hosts)
+            ]
+        case Soak(wave, until):
+            done = [after(earlier, wait_until, running, f"soak {wave.name}", until)]
+        case Gap(wave, until):
+            done = [after(earlier, wait_until, running, f"gap before {wave.name}", until)]
+        case JudgeGate(wave):
+            done = [after(earlier, judge, running, wave)]
+        case AskApproval():
+            done = _approval(running, earlier)
+        case Close(reason, hosts):
+            done = [after(earlier, close, running, hosts, reason)]
+        case Verify(hosts):
+            done = _verify(running, hosts, earlier)
+        case Report():
+            done = _report(running, earlier)
+        case Done():
+            pass
+    settled(done)
+    return done
+
+
+def _prepare(running: Running, hosts: Sequence[str]) -> Futures:
+    profile = running.bench.fleet.profile(running.plan.profile)
+    for number, argv in enumerate(profile.before_hooks, start=1):
+        run_hook(argv, number, " ".join(argv))
+    points: Futures = [prepare.submit(running, name) for name in hosts]
+    settled(points)
+    note_step(running, "prepared")
+    return points
+
+
+def _approval(running: Running, earlier: Futures) -> Futures:
+    """Suspend until somebody answers; check the answer; a bare resume comes back to this place."""
+    asked = after(earlier, ask_approval, running, str(runtime.flow_run.id)).result()
+    form = PatchApproval.with_initial_data(
+        description=explain(running.plan, asked, last_refusal(running))
+    )
+    given: PatchApproval | None = None
+    try:
+        # Ends this process; the run starts again from the top when somebody resumes it.
+        given = suspend_flow_run(wait_for_input=form, key=asked.pause_key)
+    except (ValueError, RuntimeError) as error:
+        get_run_logger().warning("resumed without a readable answer: %s", error)
+    return [check_answer.submit(running, asked, given)]
+
+
+def _verify(running: Running, hosts: Sequence[str], earlier: Futures) -> Futures:
+    looks = [after(earlier, verify, running, name) for name in hosts]
+    found = zip(hosts, settled(looks), strict=True)
+    differences = [f"{name}: {difference}" for name, difference in found if difference]
+    profile = running.bench.fleet.profile(running.plan.profile)
+    for number, argv in enumerate(profile.after_hooks, start=1):
+        run_hook(argv, number, " ".join(argv))
+    note_step(running, "verified", "\n".join(differences))
+    return list(looks)
+
+
+def _report(running: Running, earlier: Futures) -> Futures:
+    written = after(earlier, report, running)
+    show_verdict(running.plan, written.result().summary)
+    note_step(running, "reported")
+    return [written]

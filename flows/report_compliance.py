@@ -1,0 +1,29 @@
+"""Say for every company what is open, what is overdue, and what was never seen."""
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
+
+from tasks.compliance import compliance_of, show_compliance
+from tasks.workbench import open_workbench
+
+
+@flow(
+    name="report-compliance",
+    flow_run_name="compliance · {site}",
+    description="Counts open and overdue findings per company from each host's last scan. "
+    "A host without a scan is unknown, and unknown is not compliant.",
+)
+def report_compliance(site: str = "default") -> State:
+    """Publish one table for all companies.
+
+    Args:
+        site: Name of the `Wavemend Site` block.
+    """
+    bench = open_workbench(site)
+    futures = [compliance_of.submit(bench, tenant.name) for tenant in bench.fleet.tenants]
+    lines = [future.result() for future in futures]
+    show_compliance(lines)
+    overdue = sum(line.overdue for line in lines)
+    unknown = sum(line.unknown for line in lines)
+    return Completed(message=f"{overdue} findings overdue, {unknown} hosts unknown")

@@ -1,0 +1,30 @@
+"""Look at every host, match what it has with what the feeds say, and change nothing."""
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from tasks.scanning import scan, show_scan
+from tasks.workbench import open_workbench
+
+
+@flow(
+    name="scan-fleet",
+    flow_run_name="scan · {site} {tenant}",
+    description="Reads every host's pending updates and findings. Changes nothing on them.",
+    task_runner=ThreadPoolTaskRunner(max_workers=32),  # type: ignore[arg-type]  # invariant there
+)
+def scan_fleet(site: str = "default", tenant: str = "") -> State:
+    """Scan the fleet, or one company's part of it.
+
+    Args:
+        site: Name of the `Wavemend Site` block.
+        tenant: Company to scan; empty for all.
+    """
+    bench = open_workbench(site)
+    names = [host.name for host in bench.fleet.hosts if tenant in {"", host.tenant}]
+    lines = [future.result() for future in [scan.submit(bench, name) for name in names]]
+    show_scan(lines)
+    unseen = sum(line.pending is None for line in lines)
+    return Completed(message=f"{len(lines)} hosts, {unseen} without an answer")

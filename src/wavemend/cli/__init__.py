@@ -1,0 +1,25 @@
+"""The `wavemend` command: starts fast, imports no Prefect, talks to it over HTTP where needed."""
+
+import sys
+from collections.abc import Sequence
+
+from wavemend.errors import WavemendError
+
+BUG_EXIT = 3
+"""A fault of ours; everything an operator can mend has an exit code of its own."""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command and exit: 0 for success, the error family's code otherwise."""
+    from wavemend.cli.app import app
+
+    try:
+        result = app(sys.argv[1:] if argv is None else list(argv), result_action="return_value")
+    except WavemendError as error:
+        print(f"wavemend: {error.code}: {error.message}", file=sys.stderr)
+        if error.hint:
+            print(f"  {error.hint}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    sys.exit(result if isinstance(result, int) else 0)

@@ -1,0 +1,27 @@
+"""All commands, mounted in one place."""
+
+import cyclopts
+
+from wavemend import __version__
+from wavemend.cli import approvals, control, feeds, findings, fleet, rollouts, stack
+from wavemend.cli.fleet_apply import apply
+
+app = cyclopts.App(
+    name="wavemend",
+    help="Patches Linux and Windows fleets in waves, stops when hosts go bad, keeps the proof.",
+    version=__version__,
+)
+fleet.app.command(apply)
+app.command(fleet.app)
+app.command(feeds.app)
+app.command(findings.app)
+app.command(rollouts.app)
+app.command(control.audit_app)
+app.command(stack.up)
+app.command(stack.down)
+app.command(stack.status)
+app.command(approvals.approve)
+app.command(approvals.reject)
+app.command(approvals.waiting)
+app.command(control.stop)
+app.command(control.go)

@@ -1,0 +1,130 @@
+"""`wavemend approve`, `reject`, `waiting`: sign a decision over exactly one plan, and send it."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.console import Console
+from rich.table import Table
+
+from wavemend.approvals import load_signers, sign, statement
+from wavemend.cli.here import here, ledger_here, prefect_here
+from wavemend.cli.resume import flow_run_state
+from wavemend.errors import ApprovalRefused
+from wavemend.ledger import approvals, rollouts
+from wavemend.ledger.approvals import OpenRequest
+from wavemend.plans import Plan
+
+Key = Annotated[Path, Parameter(help="Private key to sign with; an agent or hardware key works.")]
+Reason = Annotated[str, Parameter(help="Why, in one sentence; it is signed too.")]
+Name = Annotated[str, Parameter(name="--as", help="Your name in the list of signers.")]
+Print = Annotated[
+    bool, Parameter(name="--print", help="Print the signature for the form instead of sending it.")
+]
+
+
+def approve(
+    rollout: str, *, key: Key, reason: Reason, as_: Name = "", print_: Print = False
+) -> int:
+    """Approve a rollout's critical hosts: shows the plan, signs it, resumes the run."""
+    return _decide(rollout, "approve", key, reason, as_, print_)
+
+
+def reject(rollout: str, *, key: Key, reason: Reason, as_: Name = "", print_: Print = False) -> int:
+    """Reject a rollout's critical hosts: nothing is changed on them."""
+    return _decide(rollout, "reject", key, reason, as_, print_)
+
+
+def waiting() -> int:
+    """List the rollouts that wait for an approver."""
+    ledger = ledger_here()
+    table = Table(title="Waiting for approval")
+    for heading in ("Rollout", "Company", "Plan", "Answer before", "Asked"):
+        table.add_column(heading)
+    with ledger.reading() as book:
+        for row in rollouts.list_rollouts(book, only_open=True):
+            asked = approvals.newest(book, row.id)
+            if asked is not None and not approvals.answered(book, asked.request.id):
+                expires = f"{asked.request.expires_at:%Y-%m-%d %H:%MZ}"
+                digest = asked.request.plan_digest
+                table.add_row(row.id, row.tenant, digest, expires, f"no. {asked.asking}")
+    Console().print(table)
+    return 0
+
+
+def _decide(rollout: str, decision: str, key: Path, reason: str, name: str, only: bool) -> int:
+    asked, plan, flow_run_id = _open_request(rollout)
+    identity = name or _identity_of(key)
+    text = statement(asked.request, decision, identity, reason)
+    _show(plan)
+    print(text.decode())
+    signature = sign(text, key)
+    if only:
+        print(signature)
+        return 0
+    api = prefect_here()
+    if flow_run_state(api, flow_run_id) != "PAUSED":
+        raise ApprovalRefused(
+            f"the run of rollout {rollout} is not waiting right now",
+            hint="`wavemend rollout resume` takes it up again; then answer once more",
+        )
+    answer = {
+        "decision": decision,
+        "approver": identity,
+        "reason": reason,
+        "signature": signature,
+    }
+    result = api.post(f"/flow_runs/{flow_run_id}/resume", {"run_input": answer})
+    if result.get("status") != "ACCEPT":
+        raise ApprovalRefused(f"Prefect did not resume the run: {result}")
+    print(f"{decision}: signed by {identity} and sent; the run checks it before it goes on")
+    return 0
+
+
+def _open_request(rollout: str) -> tuple[OpenRequest, Plan, str]:
+    with ledger_here().reading() as book:
+        row = rollouts.get_rollout(book, rollout)
+        plan = rollouts.read_plan(book, rollout)
+        asked = approvals.newest(book, rollout)
+        answered = asked is not None and approvals.answered(book, asked.request.id)
+    if plan is None or asked is None or answered:
+        raise ApprovalRefused(
+            f"rollout {rollout} does not wait for an approval", hint="`wavemend waiting` lists them"
+        )
+    return asked, plan, row.flow_run_id
+
+
+def _identity_of(key: Path) -> str:
+    """Find the signer whose public key belongs to this private key."""
+    public = key if key.suffix == ".pub" else key.with_name(f"{key.name}.pub")
+    try:
+        ours = " ".join(public.read_text().split()[:2])
+    except OSError as error:
+        raise ApprovalRefused(
+            f"{public} cannot be read: {error.strerror}", hint="name yourself with --as"
+        ) from error
+    for signer in load_signers(here().signers_file):
+        if signer.key == ours:
+            return signer.identity
+    raise ApprovalRefused(
+        f"the key {public} is not in {here().signers_file}", hint="ask for it to be listed"
+    )
+
+
+def _show(plan: Plan) -> None:
+    table = Table(title=f"Critical hosts of plan {plan.digest}")
+    for heading in ("Host", "Package", "From", "To", "Lane", "CVEs"):
+        table.add_column(heading)
+    for wave in plan.waves:
+        if wave.kind == "critical":
+            for name in wave.hosts:
+                for package in plan.host(name).packages:
+                    table.add_row(
+                        name,
+                        package.name,
+                        package.installed,
+                        package.target,
+                        package.lane,
+                        str(len(package.cves)),
+                    )
+    Console().print(table)

@@ -1,0 +1,154 @@
+"""`wavemend fleet`: check a fleet file, show what it means, print its schema."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated
+
+import cyclopts
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from wavemend.calendar.durations import format_duration
+from wavemend.fleet import Fleet, RolloutKey, Tenant
+from wavemend.hosts import Host
+from wavemend.inventory import INVENTORIES
+from wavemend.policy.profiles import Placement, place
+
+app = cyclopts.App(name="fleet", help="Check and show what a fleet file declares.")
+
+
+@app.command
+def check(file: Path) -> None:
+    """Check a fleet file and say what it declares. Any mistake ends with exit status 10.
+
+    Parameters
+    ----------
+    file
+        The fleet file.
+    """
+    print("\n".join(summary(INVENTORIES["file"]()(file))))
+
+
+@app.command
+def schema(*, markdown: bool = False) -> None:
+    """Print the JSON Schema of fleet files, for editors.
+
+    Parameters
+    ----------
+    markdown
+        Print the reference page instead.
+    """
+    from wavemend.inventory.fleet_docs import fleet_reference, fleet_schema_text
+
+    print(fleet_reference() if markdown else fleet_schema_text(), end="")
+
+
+@app.command
+def show(file: Path, *, host: Annotated[str, cyclopts.Parameter(name="--host")] = "") -> None:
+    """Show every host with all it inherits, or one host in full.
+
+    Parameters
+    ----------
+    file
+        The fleet file.
+    host
+        Only this host.
+    """
+    fleet = INVENTORIES["file"]()(file)
+    console = Console()
+    console.print(host_table(fleet.host(host)) if host else fleet_table(fleet))
+
+
+def summary(fleet: Fleet) -> list[str]:
+    """Return what a fleet declares, line by line; the same fleet gives the same lines."""
+    lines = [
+        f"{fleet.source_path}: {_count(fleet.hosts, 'host')}, "
+        f"{_count(fleet.tenants, 'company', 'companies')}, {fleet.digest}"
+    ]
+    lines += [_tenant_line(fleet, tenant) for tenant in fleet.tenants]
+    lines += [
+        f"unmanaged: {host.name} ({host.tenant}), no profile: reported, never patched"
+        for host in fleet.unmanaged()
+    ]
+    for key in fleet.rollouts():
+        lines += _rollout_lines(fleet, key)
+    return lines
+
+
+def fleet_table(fleet: Fleet) -> Table:
+    """Return all hosts as a table."""
+    table = Table(title=f"{escape(fleet.source_path)}: {_count(fleet.hosts, 'host')}")
+    for heading in ("host", "company", "address", "profile", "window", "marks"):
+        table.add_column(heading, overflow="fold")
+    for host in fleet.hosts:
+        cells = (
+            host.name,
+            host.tenant,
+            f"{host.address}:{host.port}",
+            host.profile or "unmanaged",
+            host.window,
+            _marks(host),
+        )
+        table.add_row(*map(escape, cells))
+    return table
+
+
+def host_table(host: Host) -> Table:
+    """Return everything about one host as a table."""
+    table = Table(title=escape(host.name), show_header=False)
+    for key, value in (
+        ("company", host.tenant),
+        ("address", f"{host.address}:{host.port}"),
+        ("transport", host.transport),
+        ("login", host.login),
+        ("pinned keys", "\n".join(host.host_keys) or "none: the login's known_hosts decides"),
+        ("profile", host.profile or "unmanaged: reported, never patched"),
+        ("package manager", host.manager or "unknown"),
+        ("window", host.window or "none"),
+        ("labels", _labels(host)),
+        ("marks", _marks(host)),
+    ):
+        table.add_row(key, escape(value))
+    return table
+
+
+def _tenant_line(fleet: Fleet, tenant: Tenant) -> str:
+    hosts = fleet.hosts_of(tenant.name)
+    critical = sum(host.critical for host in hosts)
+    unmanaged = sum(not host.profile for host in hosts)
+    approvers = ", ".join(tenant.approvers) or "nobody"
+    eyes = " (four eyes)" if tenant.four_eyes else ""
+    return (
+        f"company {tenant.name}: {_count(hosts, 'host')}, {critical} critical, "
+        f"{unmanaged} unmanaged; approves: {approvers}{eyes}"
+    )
+
+
+def _rollout_lines(fleet: Fleet, key: RolloutKey) -> list[str]:
+    window = fleet.window(key.window)
+    lines = [
+        f"rollout {key}: {_count(fleet.members(key), 'host')}, from {window.start:%H:%M} "
+        f"{window.zone} for {format_duration(window.duration)}"
+    ]
+    placements = place(fleet.profile(key.profile), fleet.members(key))
+    return lines + [_wave_line(placement) for placement in placements]
+
+
+def _wave_line(placement: Placement) -> str:
+    names = ", ".join(host.name for host in placement.hosts) or "no hosts here, left out"
+    return f"  {placement.wave.name}: {names}"
+
+
+def _count(things: Iterable[object], one: str, many: str = "") -> str:
+    number = sum(1 for _ in things)
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def _labels(host: Host) -> str:
+    return ", ".join(f"{key}={value}" for key, value in host.labels.items()) or "none"
+
+
+def _marks(host: Host) -> str:
+    marks = {"critical": host.critical, "exposed": host.exposed, "simulated": host.simulated}
+    return ", ".join(mark for mark, holds in marks.items() if holds) or "none"

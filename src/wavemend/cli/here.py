@@ -1,0 +1,89 @@
+"""What most commands begin with: this installation, its ledger, who asks, and Prefect's API."""
+
+import getpass
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from wavemend.errors import EnvironmentUnfit
+from wavemend.ledger.store import Ledger
+from wavemend.site import Site, site_from_environment
+
+API_SECONDS = 20
+BUSY_TRIES = 5
+"""Prefect on SQLite answers 503 "database is locked" now and then; a moment later it does not."""
+
+
+def here() -> Site:
+    """Return the installation the environment names."""
+    return site_from_environment(os.environ)
+
+
+def ledger_here() -> Ledger:
+    """Open this installation's ledger."""
+    return here().open_ledger()
+
+
+def operator() -> str:
+    """Return who runs the command, for the audit chain: a name on this machine, no proof."""
+    return f"{getpass.getuser()}@cli"
+
+
+@dataclass(frozen=True, slots=True)
+class PrefectApi:
+    """Prefect's HTTP interface, as far as the command needs it."""
+
+    url: str
+
+    def post(self, path: str, body: object) -> Any:
+        """Send a request; returns the parsed answer. Raises EnvironmentUnfit."""
+        return self._call("POST", path, body)
+
+    def get(self, path: str) -> Any:
+        """Read something. Raises EnvironmentUnfit."""
+        return self._call("GET", path, None)
+
+    def _call(self, method: str, path: str, body: object) -> Any:
+        answer = self._send(method, path, body)
+        for attempt in range(BUSY_TRIES):
+            if answer.status_code != requests.codes.service_unavailable:
+                break
+            time.sleep(0.5 * 2**attempt)
+            answer = self._send(method, path, body)
+        if not answer.ok:
+            raise EnvironmentUnfit(
+                f"Prefect refused {path}: {answer.status_code} {answer.text[:300]}"
+            )
+        return answer.json() if answer.content else None
+
+    def _send(self, method: str, path: str, body: object) -> requests.Response:
+        try:
+            return requests.request(method, f"{self.url}{path}", json=body, timeout=API_SECONDS)
+        except requests.RequestException as error:
+            raise EnvironmentUnfit(
+                f"Prefect's API at {self.url} does not answer: {type(error).__name__}",
+                hint="`wavemend up` starts it; PREFECT_API_URL names another one",
+            ) from error
+
+
+def prefect_here() -> PrefectApi:
+    """Return the API that PREFECT_API_URL names, or the one that `wavemend up` started."""
+    url = os.environ.get("PREFECT_API_URL", "")
+    noted = api_note(here().home)
+    if not url and noted.is_file():
+        url = noted.read_text().strip()
+    if not url:
+        raise EnvironmentUnfit(
+            "no Prefect server is known here",
+            hint="run `wavemend up`, or set PREFECT_API_URL to the one in use",
+        )
+    return PrefectApi(url.rstrip("/"))
+
+
+def api_note(home: Path) -> Path:
+    """Return the file in which `wavemend up` notes the API's address."""
+    return home / "run" / "api-url"

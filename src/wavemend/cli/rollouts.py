@@ -1,0 +1,108 @@
+"""`wavemend rollout`: start, list, show, resume, report."""
+
+from typing import Annotated
+
+import cyclopts
+from cyclopts import Parameter
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from wavemend.cli.here import here, ledger_here, operator, prefect_here
+from wavemend.cli.resume import resume_orphans, start_run
+from wavemend.errors import FleetError
+from wavemend.ledger import attempts, rollouts
+from wavemend.ledger.intake import current_fleet
+from wavemend.reporting import write_rollout_report
+from wavemend.site import utc_now
+
+app = cyclopts.App(name="rollout", help="Start, watch and report rollouts.")
+
+
+@app.command
+def start(
+    tenant: str,
+    *,
+    profile: Annotated[str, Parameter(help="Needed where the company has several.")] = "",
+    window: Annotated[str, Parameter(help="Needed where the company has several.")] = "",
+) -> int:
+    """Start a company's rollout now. Outside its maintenance window it starts nothing."""
+    with ledger_here().reading() as book:
+        fleet = current_fleet(book)
+    keys = [
+        key
+        for key in fleet.rollouts()
+        if key.tenant == tenant and profile in {"", key.profile} and window in {"", key.window}
+    ]
+    if len(keys) != 1:
+        known = ", ".join(str(key) for key in fleet.rollouts()) or "none"
+        raise FleetError(
+            f"{len(keys)} rollouts match company {tenant!r}, one is needed", hint=f"known: {known}"
+        )
+    key = keys[0]
+    run = start_run(prefect_here(), key.tenant, key.profile, key.window, operator())
+    print(f"started {key} as run {run}")
+    return 0
+
+
+@app.command(name="list")
+def list_() -> int:
+    """List the rollouts, newest first."""
+    with ledger_here().reading() as book:
+        rows = rollouts.list_rollouts(book)
+    table = Table(title="Rollouts")
+    for heading in ("Rollout", "Company", "Profile", "Window", "Opened", "State", "Result"):
+        table.add_column(heading)
+    for row in rows:
+        opened = f"{row.created_at:%Y-%m-%d %H:%MZ}"
+        table.add_row(
+            row.id, row.tenant, row.profile, row.window, opened, row.state, Text(row.reason)
+        )
+    Console().print(table)
+    return 0
+
+
+@app.command
+def show(rollout: str) -> int:
+    """Show every host of a rollout with its outcome and reason."""
+    with ledger_here().reading() as book:
+        row = rollouts.get_rollout(book, rollout)
+        plan = rollouts.read_plan(book, rollout)
+        ended = attempts.of_rollout(book, rollout)
+    console = Console()
+    console.print(f"{row.id}  {row.key}  {row.state}  {row.reason}", markup=False)
+    if plan is None:
+        console.print("no plan was frozen yet")
+        return 0
+    table = Table(title=f"plan {plan.digest}")
+    for heading in ("Wave", "Host", "Outcome", "Reason"):
+        table.add_column(heading)
+    known = {attempt.host: attempt for attempt in ended}
+    for wave in plan.waves:
+        for name in wave.hosts:
+            attempt = known.get(name)
+            outcome = (attempt.outcome or attempt.state) if attempt else "waiting"
+            table.add_row(wave.name, name, outcome, Text(attempt.reason if attempt else ""))
+    for left in plan.excluded:
+        table.add_row("–", left.name, left.outcome, Text(left.reason))
+    console.print(table)
+    return 0
+
+
+@app.command
+def resume() -> int:
+    """Take up unfinished rollouts that nobody works for any more."""
+    for line in resume_orphans(ledger_here(), prefect_here().url, utc_now()):
+        print(line)
+    return 0
+
+
+@app.command
+def report(rollout: str) -> int:
+    """Write a rollout's report again, from the ledger, and print its few lines."""
+    site = here()
+    ledger = site.open_ledger()
+    with ledger.reading() as book:
+        fleet = current_fleet(book)
+    print(write_rollout_report(ledger, fleet, rollout, site.reports, utc_now()).summary, end="")
+    return 0

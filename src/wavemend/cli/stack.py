@@ -1,0 +1,239 @@
+"""`wavemend up`, `down`, `status`: server, worker and deployments on one machine.
+
+Everything lives in the installation's home folder and on loopback. For production run Prefect's
+server and workers as services instead; see docs/how-to/run-in-production.md.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import requests
+from cyclopts import Parameter
+
+from wavemend.cli.here import api_note, here
+from wavemend.cli.resume import resume_orphans
+from wavemend.errors import EnvironmentUnfit
+from wavemend.ledger.intake import current_fleet
+from wavemend.site import Site, utc_now
+
+DEFAULT_PORT = 4200
+START_SECONDS = 120
+"""Prefect's first start creates its database: 10 s idle, a minute on a busy machine."""
+
+STOP_SECONDS = 20
+
+
+def up(
+    *,
+    port: Annotated[int, Parameter(help="Port of Prefect's API and UI, on loopback.")] = 0,
+    schedules: Annotated[
+        bool, Parameter(help="Let Prefect start rollouts when their windows open.")
+    ] = True,
+) -> int:
+    """Start server and worker, register the deployments, and print the UI's address.
+
+    What already runs is kept. Rollouts that were left unfinished by a crash are taken up again.
+    """
+    site, checkout = here(), _checkout()
+    with site.open_ledger().reading() as book:
+        current_fleet(book)  # a worker without a fleet has nothing to do: say so before starting
+    run = site.home / "run"
+    run.mkdir(mode=0o700, parents=True, exist_ok=True)
+    port = port or _noted_port(site) or DEFAULT_PORT
+    environment = _environment(site, checkout, port)
+    if not _alive(run / "server.pid"):
+        _refuse_taken(port)
+        server = ("server", "start", "--host", "127.0.0.1", "--port", str(port))
+        _spawn(run, "server", (*_python("prefect"), *server), environment, checkout)
+    api = f"http://127.0.0.1:{port}/api"
+    _wait_for(api, run / "server.log")
+    api_note(site.home).write_text(api)
+    deploy = (*_python("deployments.deploy_windows"), *([] if schedules else ["--paused"]))
+    _run(deploy, environment, checkout)
+    _run((*_python("prefect"), "--no-prompt", "deploy", "--all"), environment, checkout)
+    if not _alive(run / "worker.pid"):
+        worker = ("worker", "start", "--pool", "wavemend", "--type", "process", "--name", "local")
+        _spawn(run, "worker", (*_python("prefect"), *worker), environment, checkout)
+    for line in resume_orphans(site.open_ledger(), api, utc_now()):
+        print(line)
+    print(f"Prefect UI: http://127.0.0.1:{port}")
+    print(f"home: {site.home}  (logs in {run})")
+    return 0
+
+
+def down() -> int:
+    """Stop worker and server. Changes that run on hosts go on there and are collected later."""
+    run = here().home / "run"
+    for name in ("worker", "server"):
+        _stop(run / f"{name}.pid")
+    return 0
+
+
+def status() -> int:
+    """Say what runs on this machine. Exit status 0: server and worker do."""
+    site = here()
+    run = site.home / "run"
+    running = {name: _alive(run / f"{name}.pid") for name in ("server", "worker")}
+    for name, pid in running.items():
+        print(f"{name}: {f'running (pid {pid})' if pid else 'not running'}")
+    note = api_note(site.home)
+    if note.is_file():
+        print(f"api: {note.read_text()}")
+    return 0 if all(running.values()) else EnvironmentUnfit.exit_code
+
+
+def _checkout() -> Path:
+    """Return the folder with flows/ and prefect.yaml: it travels beside the wheel, not in it."""
+    named = os.environ.get("WAVEMEND_CHECKOUT")
+    folder = Path(named) if named else Path.cwd()
+    if not (folder / "flows" / "patch_rollout.py").is_file():
+        raise EnvironmentUnfit(
+            f"{folder} holds no flows/",
+            hint="run this in a checkout of wavemend, or set WAVEMEND_CHECKOUT to one",
+        )
+    return folder.resolve()
+
+
+def _environment(site: Site, checkout: Path, port: int) -> dict[str, str]:
+    api = f"http://127.0.0.1:{port}/api"
+    return {
+        **os.environ,
+        "WAVEMEND_HOME": str(site.home),
+        "WAVEMEND_CHECKOUT": str(checkout),
+        "PYTHONPATH": os.pathsep.join(
+            [str(checkout), str(checkout / "src"), os.environ.get("PYTHONPATH", "")]
+        ).rstrip(os.pathsep),
+        "PREFECT_HOME": str(site.home / "prefect"),
+        "PREFECT_API_URL": api,
+        "PREFECT_SERVER_UI_API_URL": api,
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        # Results can be pickles; ours are read by nobody but the run itself.
+        "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+        "PREFECT_WORKER_QUERY_SECONDS": "2",
+        "PREFECT_CLI_PROMPT": "false",
+    }
+
+
+def _python(module: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", module)
+
+
+def _spawn(
+    run: Path, name: str, argv: tuple[str, ...], environment: dict[str, str], checkout: Path
+) -> None:
+    """Start a process of its own session: it outlives this command and its terminal."""
+    with (run / f"{name}.log").open("ab") as log:
+        process = subprocess.Popen(
+            argv,
+            cwd=checkout,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    (run / f"{name}.pid").write_text(f"{process.pid} {_born(process.pid)}")
+
+
+def _run(argv: tuple[str, ...], environment: dict[str, str], checkout: Path) -> None:
+    done = subprocess.run(
+        argv, cwd=checkout, env=environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise EnvironmentUnfit(
+            f"registering the deployments failed: {(done.stderr or done.stdout).strip()[-1500:]}"
+        )
+    for line in done.stdout.splitlines():
+        if line.startswith(("deployed ", "removed ")):
+            print(line)
+
+
+def _alive(pid_file: Path) -> int:
+    """Return the process id if that very process still runs, else 0."""
+    try:
+        pid, born = pid_file.read_text().split()
+    except (OSError, ValueError):
+        return 0
+    return int(pid) if _born(int(pid)) == born else 0
+
+
+def _born(pid: int) -> str:
+    """Return something that tells this process from a later one with the same number."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return _born_without_proc(pid)
+    fields = text.rpartition(")")[2].split()
+    return "gone" if fields[0] == "Z" else fields[19]
+
+
+def _born_without_proc(pid: int) -> str:
+    if Path("/proc/self").exists():
+        return "gone"
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return "gone"
+    return "alive"
+
+
+def _stop(pid_file: Path) -> None:
+    pid = _alive(pid_file)
+    if pid:
+        _signal_group(pid, signal.SIGTERM)
+        until = time.monotonic() + STOP_SECONDS
+        while _alive(pid_file) and time.monotonic() < until:
+            time.sleep(0.2)
+        if _alive(pid_file):
+            _signal_group(pid, signal.SIGKILL)
+        print(f"{pid_file.stem}: stopped")
+    pid_file.unlink(missing_ok=True)
+
+
+def _signal_group(pid: int, number: signal.Signals) -> None:
+    try:
+        os.killpg(pid, number)
+    except ProcessLookupError:
+        return
+
+
+def _noted_port(site: Site) -> int:
+    note = api_note(site.home)
+    if not note.is_file():
+        return 0
+    return int(note.read_text().rsplit(":", 1)[1].split("/")[0])
+
+
+def _refuse_taken(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise EnvironmentUnfit(
+                f"port {port} on 127.0.0.1 is taken: {error.strerror}",
+                hint="choose another one: `wavemend up --port 4300`",
+            ) from error
+
+
+def _wait_for(api: str, log: Path) -> None:
+    until = time.monotonic() + START_SECONDS
+    while time.monotonic() < until:
+        try:
+            if requests.get(f"{api}/health", timeout=5).ok:
+                return
+        except requests.RequestException:
+            pass
+        time.sleep(0.5)
+    tail = log.read_text(errors="replace")[-1500:] if log.is_file() else ""
+    raise EnvironmentUnfit(
+        f"Prefect's server did not answer within {START_SECONDS} s", hint=f"its log ends: {tail}"
+    )

@@ -1,0 +1,61 @@
+"""How a company stands: open and overdue findings, by each host's last look. From the ledger."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlmodel import Session
+
+from wavemend.fleet import Fleet
+from wavemend.ledger.scans import findings_of, last_ranked_look
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompanyStanding:
+    """One company at one moment. Hosts = clean + open + unknown + unmanaged."""
+
+    tenant: str
+    hosts: int
+    clean: int
+    open: int
+    """Hosts with at least one finding that counts."""
+    unknown: int
+    """Managed hosts whose last look failed or never was: not compliant."""
+    unmanaged: int
+    findings: int
+    overdue: int
+
+    @property
+    def clean_percent(self) -> int:
+        """Hosts known to be clean, of all hosts, rounded down; no hosts is not 100 %."""
+        return 100 * self.clean // self.hosts if self.hosts else 0
+
+
+def standing_of(book: Session, fleet: Fleet, tenant: str, now: datetime) -> CompanyStanding:
+    """Count one company's hosts and findings."""
+    clean = open_ = unknown = unmanaged = findings = overdue = 0
+    hosts = fleet.hosts_of(tenant)
+    for host in hosts:
+        if not host.profile:
+            unmanaged += 1
+            continue
+        found = last_ranked_look(book, host.name)
+        if found is None or found[1].facts is None:
+            unknown += 1
+            continue
+        counted = [r for r in findings_of(book, found[0]) if r.priority.lane != "ignored"]
+        findings += len(counted)
+        overdue += sum(r.priority.due is not None and r.priority.due < now for r in counted)
+        if counted:
+            open_ += 1
+        else:
+            clean += 1
+    return CompanyStanding(
+        tenant=tenant,
+        hosts=len(hosts),
+        clean=clean,
+        open=open_,
+        unknown=unknown,
+        unmanaged=unmanaged,
+        findings=findings,
+        overdue=overdue,
+    )

@@ -1,0 +1,83 @@
+"""What was approved is what runs: compare the host, as it is now, with the plan. Pure."""
+
+from wavemend.hosts import Facts
+from wavemend.outcomes import PackageOutcome, PackageResult
+from wavemend.packages import Target, Transaction
+from wavemend.plans import PlannedHost
+
+
+def host_drift(planned: PlannedHost, facts: Facts, peer_key: str) -> str:
+    """Say how the host differs from the one that was planned for; empty when it does not."""
+    if planned.machine_id and facts.machine_id != planned.machine_id:
+        return f"another machine answers: machine-id {facts.machine_id or 'missing'}"
+    if planned.host_key and peer_key != planned.host_key:
+        return "another host key than the planned one answers"
+    held = set(facts.held)
+    for package in planned.packages:
+        now = facts.version_of(package.name, package.arch)
+        if now not in {package.installed, package.target}:
+            return f"{package.name} is {now or 'not installed'}, planned from {package.installed}"
+        if package.name in held and now != package.target:
+            return f"{package.name} was put on hold after the plan was made"
+    return ""
+
+
+def missing_targets(planned: PlannedHost, facts: Facts) -> tuple[Target, ...]:
+    """Return the targets that are not installed yet, in the plan's order."""
+    return tuple(
+        package.as_target()
+        for package in planned.packages
+        if facts.version_of(package.name, package.arch) != package.target
+    )
+
+
+def transaction_drift(targets: tuple[Target, ...], transaction: Transaction) -> str:
+    """Say what the package manager would do beyond the plan; empty when it is exactly the plan."""
+    if transaction.refusal:
+        return f"the package manager would refuse: {transaction.refusal}"
+    if transaction.removals:
+        return f"it would remove {', '.join(sorted(transaction.removals))}"
+    wanted, offered = set(targets), set(transaction.installs)
+    if extra := sorted(offered - wanted):
+        return f"it would also install {', '.join(f'{t.name}={t.version}' for t in extra)}"
+    if missing := sorted(wanted - offered):
+        return f"it would not install {', '.join(f'{t.name}={t.version}' for t in missing)}"
+    return ""
+
+
+def untouched_results(planned: PlannedHost, facts: Facts | None) -> tuple[PackageResult, ...]:
+    """Return what became of each package of a host on which nothing was done."""
+    held = set(facts.held) if facts else set()
+    results = [
+        PackageResult(
+            name=package.name,
+            arch=package.arch,
+            before=package.installed,
+            target=package.target,
+            after=facts.version_of(package.name, package.arch) if facts else package.installed,
+            outcome=_untouched_outcome(package.name in held),
+            detail="nothing was started",
+        )
+        for package in planned.packages
+    ]
+    return tuple(sorted([*results, *left_out_results(planned)], key=lambda r: (r.name, r.arch)))
+
+
+def left_out_results(planned: PlannedHost) -> tuple[PackageResult, ...]:
+    """Return the pending updates that the plan left out, with the reason: none is dropped."""
+    return tuple(
+        PackageResult(
+            name=left.name,
+            arch=left.arch,
+            before=left.installed,
+            target=left.candidate,
+            after=left.installed,
+            outcome=left.outcome,
+            detail=left.reason,
+        )
+        for left in planned.left_out
+    )
+
+
+def _untouched_outcome(held: bool) -> PackageOutcome:
+    return PackageOutcome.HELD if held else PackageOutcome.NOT_ATTEMPTED

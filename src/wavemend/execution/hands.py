@@ -1,0 +1,40 @@
+"""Everything the executor reaches the world with, passed in: hosts, ledger, time, randomness."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from wavemend.hosts import Host
+from wavemend.ledger.store import Ledger
+from wavemend.managers import Manager
+from wavemend.transport import Transport
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hands:
+    """The executor's means. Tests hand in slower, faster or broken ones."""
+
+    ledger: Ledger
+    connect: Callable[[Host], Transport]
+    manager: Callable[[Host], Manager]
+    clock: Callable[[], datetime]
+    """Wall time, UTC-aware: for windows and records."""
+    monotonic: Callable[[], float]
+    """Seconds that only go forward: for every duration and deadline."""
+    sleep: Callable[[float], None]
+    token: Callable[[], str]
+    """Fresh, unguessable `[a-z0-9]{32}`: ids and nonces."""
+    stop_file: Path
+    """While this file exists nothing is started, even when the ledger cannot be reached."""
+    signers_file: Path
+
+    def local_stop(self) -> str:
+        """Return why this machine must not start anything; empty when it may."""
+        try:
+            text = self.stop_file.read_text(errors="replace").strip()
+        except FileNotFoundError:
+            return ""
+        except OSError as error:
+            return f"the stop file {self.stop_file} cannot be read: {error.strerror}"
+        return text[:200] or f"the file {self.stop_file} exists"

@@ -1,0 +1,46 @@
+"""Looking at a host: one connection, one round trip, and every failure a value with a reason."""
+
+from wavemend.errors import TransportError
+from wavemend.execution.hands import Hands
+from wavemend.hosts import Host
+from wavemend.ledger.scans import record_look
+from wavemend.observations import Look
+
+LOOK_SECONDS = 120.0
+"""Reading facts takes 1 to 3 s; a slow disk and a cold cache may need a minute."""
+
+REFRESH_SECONDS = 420.0
+"""With a refreshed package index: bounded by the manager at 5 minutes, then the facts."""
+
+
+def look(hands: Hands, host: Host, *, refresh: bool) -> Look:
+    """Read a host's facts over a fresh connection; what goes wrong becomes the reason."""
+    try:
+        transport = hands.connect(host)
+    except TransportError as error:
+        return _failed(hands, host, error)
+    try:
+        deadline = REFRESH_SECONDS if refresh else LOOK_SECONDS
+        facts = hands.manager(host).read_facts(
+            host, transport, hands.clock(), refresh=refresh, deadline=deadline
+        )
+        return Look(host=host.name, at=facts.collected_at, facts=facts, peer_key=transport.peer_key)
+    except TransportError as error:
+        return _failed(hands, host, error)
+    finally:
+        transport.close()
+
+
+def look_and_record(
+    hands: Hands, host: Host, *, purpose: str, rollout_id: str = "", refresh: bool = False
+) -> tuple[int, Look]:
+    """Look and write it down; returns the scan's id and the look."""
+    seen = look(hands, host, refresh=refresh)
+    with hands.ledger.writing() as book:
+        return record_look(book, host, seen, purpose=purpose, rollout_id=rollout_id), seen
+
+
+def _failed(hands: Hands, host: Host, error: TransportError) -> Look:
+    return Look(
+        host=host.name, at=hands.clock(), facts=None, reason=error.reason, detail=str(error)
+    )

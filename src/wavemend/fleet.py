@@ -1,0 +1,215 @@
+"""The fleet as declared and resolved: companies, hosts, groups, profiles, windows, logins.
+
+A `Fleet` is whole or does not exist: every reference points somewhere and every inherited value
+is filled in. Lists are sorted by name, so that equal files give equal digests.
+"""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Protocol, TypeVar
+
+from wavemend.calendar.windows import Window
+from wavemend.documents import from_document, sha256, to_document
+from wavemend.errors import FleetError
+from wavemend.hosts import Host
+from wavemend.policy.profiles import Profile
+from wavemend.selectors import Selector
+
+SCHEMA = "wavemend.fleet/1"
+
+
+class Scope(StrEnum):
+    """How far a group reaches."""
+
+    GLOBAL = "global"
+    COMPANY = "company"
+    CUSTOM = "custom"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approver:
+    """A person who may approve plans. The public key is in the signers file, not here.
+
+    Whoever edits the fleet must not be able to add a key of their own.
+    """
+
+    name: str
+    """The identity in the signers file, e.g. `alice@acme.example`."""
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tenant:
+    """One company."""
+
+    name: str
+    title: str
+    zone: str
+    """IANA zone in which this company reads its reports."""
+    window: str = ""
+    approvers: tuple[str, ...] = ()
+    """Identities that may approve plans with this company's critical hosts."""
+    four_eyes: bool = False
+    """Whoever asked for the plan cannot approve it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """A named set of hosts, by names or by selector, never both and never empty."""
+
+    name: str
+    scope: Scope
+    tenant: str = ""
+    """Whose hosts it is limited to; empty: all companies'."""
+    hosts: tuple[str, ...] = ()
+    select: Selector | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoginSpec:
+    """How to log in. References only: secrets are resolved where the work is done."""
+
+    name: str
+    user: str
+    key: str
+    """Reference to the private key, or `agent:`."""
+    known_hosts: str = ""
+    ssh_config: str = ""
+    become: tuple[str, ...] = ("sudo", "-n", "--")
+    connect_seconds: float = 15.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedSettings:
+    """Where vulnerability feeds come from and when they are stale."""
+
+    source: str = "online"
+    """`online`, or `directory:PATH`, relative to the fleet file."""
+    max_age_hours: int = 48
+
+
+@dataclass(frozen=True, slots=True, order=True, kw_only=True)
+class RolloutKey:
+    """Hosts of one company under one profile in one window are patched in one rollout."""
+
+    tenant: str
+    profile: str
+    window: str
+
+    def __str__(self) -> str:
+        return f"{self.tenant}/{self.profile}/{self.window}"
+
+
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+_N = TypeVar("_N", bound=_Named)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fleet:
+    """Everything that was declared, sorted by name."""
+
+    schema: str
+    tenants: tuple[Tenant, ...]
+    approvers: tuple[Approver, ...]
+    profiles: tuple[Profile, ...]
+    windows: tuple[Window, ...]
+    groups: tuple[Group, ...]
+    logins: tuple[LoginSpec, ...]
+    hosts: tuple[Host, ...]
+    feeds: FeedSettings
+    source_path: str = ""
+    """The file it was read from; relative references start in its folder. Not in the digest."""
+    digest: str = ""
+    """`sha256:<hex>` of `document()`: the same for the same meaning, wherever the file lies."""
+
+    def document(self) -> bytes:
+        """Return the canonical bytes that are hashed and stored."""
+        return to_document(replace(self, source_path="", digest=""))
+
+    def sealed(self) -> "Fleet":
+        """Return this fleet with its digest filled in."""
+        return replace(self, digest=sha256(self.document()))
+
+    def tenant(self, name: str) -> Tenant:
+        """Return one company. Raises FleetError when there is none of that name."""
+        return _find("company", self.tenants, name)
+
+    def profile(self, name: str) -> Profile:
+        """Return one profile. Raises FleetError when there is none of that name."""
+        return _find("profile", self.profiles, name)
+
+    def window(self, name: str) -> Window:
+        """Return one window. Raises FleetError when there is none of that name."""
+        return _find("window", self.windows, name)
+
+    def group(self, name: str) -> Group:
+        """Return one group. Raises FleetError when there is none of that name."""
+        return _find("group", self.groups, name)
+
+    def login(self, name: str) -> LoginSpec:
+        """Return one login. Raises FleetError when there is none of that name."""
+        return _find("login", self.logins, name)
+
+    def host(self, name: str) -> Host:
+        """Return one host. Raises FleetError when there is none of that name."""
+        return _find("host", self.hosts, name)
+
+    def hosts_of(self, tenant: str) -> tuple[Host, ...]:
+        """Return one company's hosts, unmanaged ones too, sorted by name."""
+        return tuple(host for host in self.hosts if host.tenant == tenant)
+
+    def hosts_in(self, group: str) -> tuple[Host, ...]:
+        """Return a group's hosts, sorted by name. Raises FleetError for an unknown group."""
+        return group_members(self.group(group), self.hosts)
+
+    def unmanaged(self) -> tuple[Host, ...]:
+        """Return the hosts that no profile covers: reported, never patched."""
+        return tuple(host for host in self.hosts if not host.profile)
+
+    def rollouts(self) -> tuple[RolloutKey, ...]:
+        """Return each distinct company, profile and window that has hosts, sorted."""
+        return tuple(sorted({_key_of(host) for host in self.hosts if host.profile}))
+
+    def members(self, key: RolloutKey) -> tuple[Host, ...]:
+        """Return the hosts of one rollout, sorted by name."""
+        return tuple(host for host in self.hosts if host.profile and _key_of(host) == key)
+
+
+def fleet_from_document(document: bytes, digest: str, *, source_path: str = "") -> Fleet:
+    """Return a stored fleet. Raises FleetError when the document is not the one of that digest."""
+    if sha256(document) != digest:
+        raise FleetError(
+            f"the stored fleet is not the one called {digest}",
+            hint="the ledger was changed from outside; apply the fleet file again",
+        )
+    return replace(from_document(Fleet, document), source_path=source_path, digest=digest)
+
+
+def group_members(group: Group, hosts: Sequence[Host]) -> tuple[Host, ...]:
+    """Return the hosts a group holds, in the order given."""
+    listed = set(group.hosts)
+    return tuple(
+        host
+        for host in hosts
+        if group.tenant in {"", host.tenant}
+        and (host.name in listed or (group.select and group.select.matches(host.labels)))
+    )
+
+
+def _key_of(host: Host) -> RolloutKey:
+    return RolloutKey(tenant=host.tenant, profile=host.profile, window=host.window)
+
+
+def _find(what: str, things: Sequence[_N], name: str) -> _N:
+    """Look a name up in a list sorted by name, in logarithmic time."""
+    at = bisect_left(things, name, key=lambda thing: thing.name)
+    if at < len(things) and things[at].name == name:
+        return things[at]
+    known = ", ".join(thing.name for thing in things[:10]) or "none"
+    raise FleetError(f'the fleet has no {what} "{name}"', hint=f"known: {known}")

@@ -1,0 +1,154 @@
+"""What no single entry can know: references, inheritance, and selections that hold nobody."""
+
+from collections.abc import Iterator
+
+from wavemend.calendar.windows import Window
+from wavemend.errors import CalendarError
+from wavemend.inventory.fleet_schema import GroupForm, HostForm, WindowForm
+from wavemend.inventory.forms import SECTIONS, Forms
+from wavemend.inventory.inheritance import Inheritance, inheritance_of
+from wavemend.inventory.problems import Place, Problem
+from wavemend.inventory.wave_checks import check_waves, empty_waves
+
+
+def check(forms: Forms) -> Iterator[Problem]:
+    """Yield every problem that shows only when the entries are seen together."""
+    yield from _doubles(forms)
+    yield from _tenants(forms)
+    yield from _windows(forms)
+    for number, profile in forms.profiles.items():
+        yield from forms.unknown(("profiles", number, "window"), "windows", profile.window)
+    yield from check_waves(forms)
+    inheritance = inheritance_of(forms)
+    yield from _hosts(forms, inheritance)
+    yield from _groups(forms)
+    if forms.all_hosts_read:
+        yield from _empty_selections(forms, inheritance)
+
+
+def window_of(form: WindowForm) -> Window:
+    """Return the window a form declares. Raises CalendarError when it means nothing."""
+    return Window(
+        name=form.name,
+        zone=form.zone,
+        start=form.start,
+        days=frozenset(form.days),
+        duration=form.duration,
+        cutoff=form.cutoff,
+    )
+
+
+def _doubles(forms: Forms) -> Iterator[Problem]:
+    for section in SECTIONS:
+        first: dict[str, int] = {}
+        for number, name in forms.names[section]:
+            if name in first:
+                line = forms.source.line((section, first[name], "name"))
+                what = f'"{name}" is here twice (first on line {line}); names are unique'
+                yield forms.problem((section, number, "name"), what)
+            first.setdefault(name, number)
+
+
+def _tenants(forms: Forms) -> Iterator[Problem]:
+    for number, tenant in forms.tenants.items():
+        place: Place = ("tenants", number)
+        yield from forms.unknown((*place, "window"), "windows", tenant.window)
+        for at, name in enumerate(tenant.approvers):
+            yield from forms.unknown((*place, "approvers", at), "approvers", name)
+
+
+def _windows(forms: Forms) -> Iterator[Problem]:
+    for number, form in forms.windows.items():
+        try:
+            window_of(form)
+        except CalendarError as error:
+            key = "cutoff" if form.cutoff >= form.duration else "duration"
+            what = error.message.removeprefix(f"window {form.name}: ")
+            yield forms.problem(("windows", number, key), what)
+
+
+def _hosts(forms: Forms, inheritance: Inheritance) -> Iterator[Problem]:
+    approved = {tenant.name: bool(tenant.approvers) for tenant in forms.tenants.values()}
+    machines: dict[tuple[str, ...], int] = {}
+    for number, host in forms.hosts.items():
+        place: Place = ("hosts", number)
+        yield from _host_references(forms, place, host)
+        if fault := inheritance.of(host).fault:
+            yield forms.problem(place, fault)
+        if host.transport != "local" and not host.address:
+            what = "is missing; write the host's name or IP address"
+            yield forms.problem((*place, "address"), what)
+        if host.critical and not approved.get(host.tenant, True):
+            what = (
+                f"nobody may approve for {host.tenant}, so this host could never change; "
+                "add approvers to the company"
+            )
+            yield forms.problem((*place, "critical"), what)
+        yield from _same_machine(forms, machines, number, host)
+
+
+def _host_references(forms: Forms, place: Place, host: HostForm) -> Iterator[Problem]:
+    yield from forms.unknown((*place, "tenant"), "tenants", host.tenant)
+    yield from forms.unknown((*place, "profile"), "profiles", host.profile)
+    yield from forms.unknown((*place, "window"), "windows", host.window)
+    yield from forms.unknown((*place, "login"), "logins", host.login)
+
+
+def _same_machine(
+    forms: Forms, machines: dict[tuple[str, ...], int], number: int, host: HostForm
+) -> Iterator[Problem]:
+    """Two names for one machine would be changed at the same time, past every budget.
+
+    Private addresses repeat between companies, and behind different logins' jump hosts.
+    """
+    if host.simulated or (host.transport != "local" and not host.address):
+        return
+    key: tuple[str, ...] = ("local",)
+    if host.transport != "local":
+        key = (host.tenant, host.transport, host.login, host.address, str(host.port))
+    if key in machines:
+        other = forms.hosts[machines[key]].name
+        what = f"is the same machine as {other}; take one of the two out"
+        yield forms.problem(("hosts", number, "address"), what)
+    machines.setdefault(key, number)
+
+
+def _groups(forms: Forms) -> Iterator[Problem]:
+    tenant_of = {host.name: host.tenant for host in forms.hosts.values()}
+    for number, group in forms.groups.items():
+        place: Place = ("groups", number)
+        yield from _group_scope(forms, place, group)
+        for at, name in enumerate(group.hosts or ()):
+            yield from forms.unknown((*place, "hosts", at), "hosts", name)
+            if group.tenant and tenant_of.get(name, group.tenant) != group.tenant:
+                what = f'"{name}" belongs to {tenant_of[name]}, not to {group.tenant}'
+                yield forms.problem((*place, "hosts", at), what)
+
+
+def _group_scope(forms: Forms, place: Place, group: GroupForm) -> Iterator[Problem]:
+    yield from forms.unknown((*place, "tenant"), "tenants", group.tenant)
+    if group.scope == "company" and not group.tenant:
+        yield forms.problem((*place, "tenant"), "is missing; scope company is one company's")
+    if group.scope == "global" and group.tenant:
+        what = "scope global reaches all companies; take tenant out, or write scope: company"
+        yield forms.problem((*place, "tenant"), what)
+    if group.scope == "custom" and group.hosts is None:
+        what = "a custom group is hand-picked; name its hosts, or write scope: global or company"
+        yield forms.problem((*place, "hosts"), what)
+    if (group.hosts != ()) == (group.select is not None):
+        what = "needs exactly one of hosts and select, because empty is not everything"
+        yield forms.problem(place, what)
+
+
+def _empty_selections(forms: Forms, inheritance: Inheritance) -> Iterator[Problem]:
+    hosts = list(forms.hosts.values())
+    covered = [(inheritance.of(host).profile, host.critical, host.labels) for host in hosts]
+    yield from empty_waves(forms, covered)
+    for number, group in forms.groups.items():
+        mine = [host for host in hosts if group.tenant in {"", host.tenant}]
+        place: Place = ("groups", number)
+        if group.select and not any(group.select.matches(host.labels) for host in mine):
+            what = f'"{group.select}" matches none of {len(mine)} hosts; correct it or label one'
+            yield forms.problem((*place, "select"), what)
+        elif group.hosts is None and not mine:
+            yield forms.problem((*place, "hosts"), f"{group.tenant} has no hosts")

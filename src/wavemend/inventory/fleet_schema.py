@@ -1,0 +1,278 @@
+"""The form of a fleet file: every key, what it means, and what it may hold.
+
+`docs/reference/fleet.schema.json` and `docs/reference/fleet.md` are written from these models.
+"""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from wavemend.fleet import SCHEMA
+from wavemend.inventory.fields import (
+    Address,
+    Argument,
+    Command,
+    Day,
+    Duration,
+    FeedSource,
+    HostKey,
+    Identity,
+    LabelKey,
+    LabelValue,
+    Members,
+    Name,
+    Reference,
+    Selection,
+    StartTime,
+    Text,
+    TextReference,
+    User,
+    WaveSize,
+    Zone,
+)
+
+
+class Form(BaseModel):
+    """Unknown keys are refused, and nothing is converted: `port: "22"` is a mistake."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class ApproverForm(Form):
+    """A person who may approve plans. The public key is in the signers file, not here."""
+
+    name: Identity = Field(description="Identity in the signers file.")
+    title: Text = Field(default="", description="The person's name, for people.")
+
+
+class TenantForm(Form):
+    """A company."""
+
+    name: Name = Field(description="Short name, used everywhere.")
+    title: Text = Field(default="", description="Full name, for reports.")
+    zone: Zone = Field(description="IANA time zone of its reports.")
+    window: Name = Field(default="", description="Window of its hosts that name none themselves.")
+    approvers: list[Identity] = Field(
+        default=[], description="Who may approve plans that change its critical hosts."
+    )
+    four_eyes: bool = Field(
+        default=False, description="Whoever asked for a plan cannot approve it."
+    )
+
+
+class WindowForm(Form):
+    """A maintenance window: the right to change hosts exists only inside one."""
+
+    name: Name = Field(description="Short name, used everywhere.")
+    zone: Zone = Field(description="IANA time zone of `start`.")
+    start: StartTime = Field(
+        description=(
+            "Local time of day, in quotes. A start that a switch to summer time skips begins at "
+            "the first valid instant after it; one that exists twice begins once, at the first."
+        )
+    )
+    days: list[Day] = Field(min_length=1, description="Days of the week on which it starts.")
+    duration: Duration = Field(description="Elapsed time from start to end, at most 7d.")
+    cutoff: Duration = Field(
+        description="Elapsed time before the end from which nothing new starts."
+    )
+
+
+class GateForm(Form):
+    """What must have been observed in a wave before the next one may start."""
+
+    max_errors: int = Field(
+        default=0, ge=0, description="The rollout halts at one error more; unreachable counts."
+    )
+    min_success_percent: int = Field(
+        default=100, ge=0, le=100, description="Least share of good hosts among those observed."
+    )
+    min_observed: int = Field(default=1, ge=1, description="Fewer hosts than this prove nothing.")
+    soak: Duration = Field(
+        default="0m", validate_default=True, description="Quiet time after the wave's last host."
+    )
+
+
+class WaveForm(Form):
+    """An ordered part of a rollout: pilots, then broad waves, then the critical hosts.
+
+    A wave takes what `select` matches, or as many as `size` says; with neither it takes the rest.
+    """
+
+    name: Name = Field(description="Shown in plans and in the Prefect UI.")
+    kind: Literal["pilot", "broad", "critical"] = Field(
+        description="Critical hosts go to the critical wave and to no other."
+    )
+    select: Selection = Field(default=None, description="Label selector, Kubernetes form.")
+    size: WaveSize = Field(
+        default=None,
+        description="Hosts, or percent of the hosts not yet placed, rounded down, at least 1.",
+    )
+    concurrency: int = Field(default=1, ge=1, description="Hosts changed at the same time.")
+    gap: Duration = Field(
+        default="0m",
+        validate_default=True,
+        description="Least time between the verified end of this wave and the next one's start.",
+    )
+    gate: GateForm = Field(
+        default_factory=GateForm, description="What opens the way to the next wave."
+    )
+
+
+class ProbeForm(Form):
+    """A command run on the host after the change; it must exit 0."""
+
+    name: Name = Field(description="Shown when it fails.")
+    argv: Command = Field(description="Program and arguments, as a list; no shell reads them.")
+
+
+class ProfileForm(Form):
+    """What holds for one device type and operating system."""
+
+    name: Name = Field(description="Short name, used everywhere.")
+    device: Text = Field(description="Covers hosts with this label `device` and the label `os`.")
+    os: Text = Field(description="Covers hosts with this label `os` and the label `device`.")
+    manager: Literal["apt"] = Field(description="Package manager of its hosts.")
+    updates: Literal["security", "all"] = Field(description="Which pending updates qualify.")
+    reboot: Literal["never", "if_needed", "always"] = Field(
+        description="Whether hosts restart after their updates."
+    )
+    host_deadline: Duration = Field(
+        description="Longest time one host's change may take, reboot included."
+    )
+    window: Name = Field(
+        default="", description="For hosts whose own entry and whose company name none."
+    )
+    waves: list[WaveForm] = Field(
+        min_length=1,
+        description=(
+            "In order. The last broad wave takes the rest. Without a critical wave, critical hosts "
+            "go one by one and stop at the first error."
+        ),
+    )
+    before_hooks: list[Command] = Field(
+        default=[], description="Run on the worker before the first wave; a failure stops."
+    )
+    after_hooks: list[Command] = Field(
+        default=[], description="Run on the worker after the last wave."
+    )
+    probes: list[ProbeForm] = Field(default=[], description="Checks on each host afterwards.")
+    require_restore_point: bool = Field(
+        default=False, description="Without a proven restore point a host is blocked."
+    )
+
+
+class LoginForm(Form):
+    """How to log in to hosts. References only, never a secret."""
+
+    name: Name = Field(description="`default` serves hosts that name none.")
+    user: User = Field(description="Account on the host.")
+    key: Reference = Field(
+        description=(
+            'Private key: `file:` (relative to this file), `env:`, `command:`, or `"agent:"`, '
+            "which needs the quotes."
+        )
+    )
+    known_hosts: TextReference = Field(
+        default="", description="OpenSSH known_hosts. A host neither here nor pinned is refused."
+    )
+    ssh_config: TextReference = Field(
+        default="", description="OpenSSH client configuration, for jump hosts."
+    )
+    become: list[Argument] = Field(
+        default=["sudo", "-n", "--"], description="Argv prefix that runs as root; [] as root."
+    )
+    connect_seconds: float = Field(
+        default=15.0, gt=0, le=300, description="Bound on connection and login together."
+    )
+
+
+class HostForm(Form):
+    """A machine."""
+
+    name: Name = Field(description="Unique over the whole fleet.")
+    tenant: Name = Field(description="The company it belongs to.")
+    address: Address = Field(
+        default="", description="Name or IP address; needed for every transport but local."
+    )
+    port: int = Field(default=22, ge=1, le=65535, description="TCP port.")
+    transport: Literal["ssh", "local"] = Field(default="ssh", description="How it is reached.")
+    login: Name = Field(default="default", description="The login to use.")
+    host_keys: list[HostKey] = Field(
+        default=[], description="Pinned keys. Without any, known_hosts of the login must hold one."
+    )
+    profile: Name = Field(
+        default="",
+        description=(
+            "Without it, the one profile whose `os` and `device` equal the host's labels; with "
+            "none the host is unmanaged: reported, never patched."
+        ),
+    )
+    window: Name = Field(default="", description="Before the company's and the profile's window.")
+    labels: dict[LabelKey, LabelValue] = Field(default={}, description="For selectors.")
+    critical: bool = Field(
+        default=False, description="Changes only with a signed approval of the exact plan."
+    )
+    exposed: bool = Field(default=False, description="Reachable from the internet.")
+    simulated: bool = Field(default=False, description="Played by wavemend's own simulation.")
+
+
+class GroupForm(Form):
+    """A named set of hosts, by `hosts` or by `select`."""
+
+    name: Name = Field(description="Short name, used everywhere.")
+    scope: Literal["global", "company", "custom"] = Field(
+        description="All companies', one company's, or hand-picked hosts."
+    )
+    tenant: Name = Field(default="", description="Needed for scope company, optional for custom.")
+    hosts: Members = Field(
+        default=(), description="Host names, or `all` for every host of the scope."
+    )
+    select: Selection = Field(default=None, description="Label selector, Kubernetes form.")
+
+
+class FeedsForm(Form):
+    """Where vulnerability feeds come from."""
+
+    source: FeedSource = Field(
+        default="online", description="`online`, or `directory:PATH`, relative to this file."
+    )
+    max_age_hours: int = Field(
+        default=48, ge=1, le=8760, description="Older feeds are used and marked stale."
+    )
+
+
+class FleetFile(Form):
+    """A whole fleet file."""
+
+    schema_: Literal["wavemend.fleet/1"] = Field(alias="schema", description="Form of this file.")
+    tenants: list[TenantForm] = Field(min_length=1, description="Companies.")
+    approvers: list[ApproverForm] = Field(default=[], description="People who may approve plans.")
+    windows: list[WindowForm] = Field(default=[], description="Maintenance windows.")
+    profiles: list[ProfileForm] = Field(
+        default=[], description="What holds for each kind of machine."
+    )
+    logins: list[LoginForm] = Field(default=[], description="How to log in.")
+    hosts: list[HostForm] = Field(min_length=1, description="Machines.")
+    groups: list[GroupForm] = Field(default=[], description="Named sets of hosts.")
+    feeds: FeedsForm = Field(default_factory=FeedsForm, description="Vulnerability feeds.")
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) that editors check a fleet file with."""
+    body = _tidy(FleetFile.model_json_schema(by_alias=True))
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": SCHEMA}
+    return {**head, **body, "title": "wavemend fleet file"}
+
+
+def _tidy(node: Any) -> Any:
+    """Drop what says nothing: titles made from key names, and defaults that mean "not given"."""
+    if isinstance(node, list):
+        return [_tidy(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    is_property = "description" in node and "properties" not in node
+    empty = is_property and node.get("default", 0) in (None, "", [], {}, ())
+    dropped = {"title"} if isinstance(node.get("title"), str) else set()
+    dropped |= {"default"} if empty else set()
+    return {key: _tidy(value) for key, value in node.items() if key not in dropped}

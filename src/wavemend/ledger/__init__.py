@@ -1,0 +1,1 @@
+"""The only truth about what was decided and done: tables, migrations, audit chain, queries."""

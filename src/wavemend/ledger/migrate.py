@@ -1,0 +1,44 @@
+"""Bring the tables to this version's form: alembic, from the first table on."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, inspect
+
+from wavemend.errors import LedgerError
+
+_SCRIPTS = Path(__file__).parent / "migrations"
+
+
+def config(connection: Connection | None = None) -> Config:
+    """Return alembic's configuration for this package; there is no alembic.ini."""
+    made = Config()
+    made.set_main_option("script_location", str(_SCRIPTS))
+    if connection is not None:
+        made.attributes["connection"] = connection
+    return made
+
+
+def upgrade(connection: Connection, shown: str) -> None:
+    """Migrate to the newest form. Refuses a database that is newer than this, or foreign."""
+    script = ScriptDirectory.from_config(config())
+    current = MigrationContext.configure(connection).get_current_revision()
+    if current == script.get_current_head():
+        return
+    known = {revision.revision for revision in script.walk_revisions()}
+    if current is not None and current not in known:
+        raise LedgerError(
+            f"the ledger {shown} was written by a newer wavemend (revision {current})",
+            hint="upgrade this installation; a ledger is never taken back",
+        )
+    if current is None and inspect(connection).get_table_names():
+        raise LedgerError(
+            f"the database {shown} holds tables that are not wavemend's",
+            hint="give wavemend a database of its own",
+        )
+    connection.rollback()
+    command.upgrade(config(connection), "head")
+    connection.commit()

@@ -1,0 +1,146 @@
+"""Opening the ledger, and the one way to write to it: short, serialised transactions.
+
+SQLite (WAL, FULL) for one machine, PostgreSQL for several. An acknowledged write survives
+`kill -9`. Whoever decides and writes does both in one transaction, so two workers never decide
+on the same old state.
+"""
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, event, make_url, text
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.pool import NullPool
+from sqlmodel import Session, create_engine
+
+from wavemend.errors import LedgerError
+from wavemend.ledger import migrate
+
+BUSY_SECONDS = 30.0
+"""How long a writer waits for another one; transactions take milliseconds."""
+
+_WRITERS_LOCK = 0x77617665
+"""Advisory lock that serialises writers on PostgreSQL as BEGIN IMMEDIATE does on SQLite."""
+
+
+class Ledger:
+    """An open ledger. Cheap to make; holds no connection between transactions."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._engine = _engine(url)
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """Yield a session in a write transaction of its own; commit at the end, or nothing.
+
+        Raises LedgerError when the database is locked, full, read-only or gone.
+        """
+        with self._session() as session:
+            if self._engine.dialect.name == "sqlite":
+                session.connection().exec_driver_sql("BEGIN IMMEDIATE")
+            else:
+                session.execute(text("SELECT pg_advisory_xact_lock(:k)"), {"k": _WRITERS_LOCK})
+            yield session
+            session.commit()
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """Yield a session that sees one consistent state and writes nothing."""
+        with self._session() as session:
+            if self._engine.dialect.name == "sqlite":
+                session.connection().exec_driver_sql("BEGIN")
+            yield session
+            session.expunge_all()  # rows stay readable afterwards; a rollback would empty them
+            session.rollback()
+
+    @contextmanager
+    def _session(self) -> Iterator[Session]:
+        try:
+            with Session(self._engine, expire_on_commit=False) as session:
+                yield session
+        except OperationalError as error:
+            raise LedgerError(
+                f"the ledger {_shown(self.url)} cannot be used: {error.orig}",
+                hint="check that the database runs, has free space and may be written",
+            ) from error
+
+    def migrate(self) -> None:
+        """Bring the tables to this version's form. Raises LedgerError for newer or foreign ones."""
+        with self._engine.connect() as connection:
+            migrate.upgrade(connection, _shown(self.url))
+
+    def check(self) -> None:
+        """Refuse a damaged SQLite file at start, before anything rests on it."""
+        if self._engine.dialect.name != "sqlite":
+            return
+        with self._engine.connect() as connection:
+            answer = connection.exec_driver_sql("PRAGMA quick_check").scalar_one()
+        if answer != "ok":
+            raise LedgerError(
+                f"the ledger {_shown(self.url)} is damaged: {answer}", hint="restore a backup"
+            )
+
+
+def open_ledger(url: str) -> Ledger:
+    """Open a ledger, create it when it does not exist, and bring its tables up to date.
+
+    Raises LedgerError: unknown scheme, foreign or newer tables, a file others may read.
+    """
+    parsed = make_url(url)
+    if parsed.drivername.startswith("sqlite"):
+        _guard_file(parsed.database)
+    ledger = Ledger(url)
+    ledger.migrate()
+    return ledger
+
+
+def _guard_file(name: str | None) -> None:
+    """Create the file for its owner alone; refuse one that others may read: it maps every hole."""
+    if not name:
+        raise LedgerError("the ledger needs a file", hint="sqlite:////var/lib/wavemend/ledger.db")
+    path = Path(name)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+    except OSError as error:
+        raise LedgerError(
+            f"the ledger {path} cannot be opened: {error.strerror}",
+            hint="give it to the user that runs wavemend",
+        ) from error
+    mode = stat.S_IMODE(os.fstat(handle).st_mode)
+    os.close(handle)
+    if mode & 0o077:
+        raise LedgerError(
+            f"the ledger {path} may be read by others (mode {mode:04o})", hint=f"chmod 600 {path}"
+        )
+
+
+def _engine(url: str) -> Engine:
+    parsed = make_url(url)
+    if parsed.drivername.startswith("postgresql"):
+        return create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+    if not parsed.drivername.startswith("sqlite"):
+        raise LedgerError(
+            f"a ledger cannot be kept in {parsed.drivername}", hint="use sqlite: or postgresql:"
+        )
+    # No pool: a connection of SQLite costs nothing, and none is shared by threads or after a fork.
+    engine = create_engine(parsed, poolclass=NullPool, connect_args={"timeout": BUSY_SECONDS})
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Connection, _record: object) -> None:
+        connection.isolation_level = None  # type: ignore[attr-defined]  # BEGIN is ours to say
+        cursor = connection.cursor()  # type: ignore[attr-defined]
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.close()
+
+    return engine
+
+
+def _shown(url: str) -> str:
+    return make_url(url).render_as_string(hide_password=True)

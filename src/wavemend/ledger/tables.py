@@ -1,0 +1,268 @@
+"""The ledger's tables. SQLModel stays in this package; values go in and out of it.
+
+Every table that a decision rests on is only ever added to, or moves forward through named
+states; the audit chain holds the history of both.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import DateTime, Dialect, LargeBinary, TypeDecorator, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """UTC-aware on both sides; SQLite keeps no zone, so it is taken off and put back here."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse naive times, store UTC."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"a time without a zone was to be stored: {value!r}")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
+        """Give the zone back."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def _utc(**options: Any) -> Any:
+    return Field(sa_type=UtcDateTime, **options)
+
+
+def _blob() -> Any:
+    return Field(sa_type=LargeBinary)
+
+
+class FleetRevision(SQLModel, table=True):
+    """One applied fleet: the resolved document and its digest."""
+
+    __tablename__ = "fleet_revisions"
+    revision: int | None = Field(default=None, primary_key=True)
+    digest: str = Field(index=True)
+    applied_at: datetime = _utc()
+    source: str
+    document: bytes = _blob()
+
+
+class FeedSnapshotRow(SQLModel, table=True):
+    """One accepted copy of a feed."""
+
+    __tablename__ = "feed_snapshots"
+    id: int | None = Field(default=None, primary_key=True)
+    feed: str = Field(index=True)
+    digest: str
+    source: str
+    fetched_at: datetime = _utc()
+    data_date: str
+    model: str
+    entries: int
+    rejects: int
+
+
+class HostScan(SQLModel, table=True):
+    """One look at one host: its facts, or why there are none."""
+
+    __tablename__ = "host_scans"
+    id: int | None = Field(default=None, primary_key=True)
+    host: str = Field(index=True)
+    tenant: str = Field(index=True)
+    rollout_id: str = Field(default="", index=True)
+    purpose: str
+    at: datetime = _utc()
+    reason: str = ""
+    detail: str = ""
+    peer_key: str = ""
+    facts_digest: str = ""
+    facts: bytes = _blob()
+    """zlib-compressed canonical JSON; empty when the look failed."""
+
+
+class FindingRow(SQLModel, table=True):
+    """One missing fix on one host, as of one scan."""
+
+    __tablename__ = "findings"
+    id: int | None = Field(default=None, primary_key=True)
+    scan_id: int = Field(foreign_key="host_scans.id", index=True)
+    tenant: str = Field(index=True)
+    host: str = Field(index=True)
+    finding_id: str
+    """The same in every look, so that the first one starts the clock."""
+    cve: str = Field(index=True)
+    source_package: str
+    lane: str
+    due: datetime | None = _utc(default=None, nullable=True)
+    document: bytes = _blob()
+
+
+class RolloutRow(SQLModel, table=True):
+    """One occurrence of one maintenance window for one tenant and profile."""
+
+    __tablename__ = "rollouts"
+    __table_args__ = (UniqueConstraint("key"),)
+    id: str = Field(primary_key=True)
+    key: str
+    tenant: str = Field(index=True)
+    profile: str
+    window: str
+    window_start: datetime = _utc()
+    window_end: datetime = _utc()
+    last_start: datetime = _utc()
+    requester: str
+    state: str
+    reason: str = ""
+    created_at: datetime = _utc()
+    ended_at: datetime | None = _utc(default=None, nullable=True)
+    plan_digest: str = ""
+    flow_run_id: str = ""
+    lease_owner: str = ""
+    lease_until: datetime | None = _utc(default=None, nullable=True)
+    fence: int = 0
+
+
+class StepRow(SQLModel, table=True):
+    """One phase of a rollout that is done and is not done again: prepare, close, verify, report."""
+
+    __tablename__ = "rollout_steps"
+    rollout_id: str = Field(primary_key=True, foreign_key="rollouts.id")
+    step: str = Field(primary_key=True)
+    at: datetime = _utc()
+    detail: str = ""
+
+
+class PlanRow(SQLModel, table=True):
+    """One frozen plan, exactly the bytes that are approved."""
+
+    __tablename__ = "plans"
+    digest: str = Field(primary_key=True)
+    rollout_id: str = Field(foreign_key="rollouts.id", index=True)
+    created_at: datetime = _utc()
+    document: bytes = _blob()
+
+
+class RestorePointRow(SQLModel, table=True):
+    """A restore point proven to exist before the change, and what it can honestly restore."""
+
+    __tablename__ = "restore_points"
+    rollout_id: str = Field(primary_key=True, foreign_key="rollouts.id")
+    host: str = Field(primary_key=True)
+    kind: str
+    name: str
+    proven: bool
+    restores: str
+    detail: str
+    at: datetime = _utc()
+
+
+class WaveRow(SQLModel, table=True):
+    """When a wave of a plan was begun."""
+
+    __tablename__ = "waves"
+    rollout_id: str = Field(primary_key=True, foreign_key="rollouts.id")
+    number: int = Field(primary_key=True)
+    name: str
+    started_at: datetime = _utc()
+
+
+class AttemptRow(SQLModel, table=True):
+    """One host in one plan: intent, running, one terminal outcome. Never two."""
+
+    __tablename__ = "attempts"
+    __table_args__ = (UniqueConstraint("plan_digest", "host"),)
+    id: str = Field(primary_key=True)
+    rollout_id: str = Field(foreign_key="rollouts.id", index=True)
+    plan_digest: str
+    host: str = Field(index=True)
+    wave: int
+    fence: int = 0
+    nonce: str = ""
+    state: str
+    touched: bool = False
+    """True from the intent on: from here the host may have been changed."""
+    intent_at: datetime | None = _utc(default=None, nullable=True)
+    begun_at: datetime | None = _utc(default=None, nullable=True)
+    ended_at: datetime | None = _utc(default=None, nullable=True)
+    reboots: int = 0
+    outcome: str = ""
+    reason: str = ""
+    packages: bytes = _blob()
+    evidence: bytes = _blob()
+
+
+class GateRow(SQLModel, table=True):
+    """What a gate decided, and the numbers it decided on."""
+
+    __tablename__ = "gates"
+    rollout_id: str = Field(primary_key=True, foreign_key="rollouts.id")
+    wave: int = Field(primary_key=True)
+    passed: bool
+    reason: str
+    observed: int
+    good: int
+    errors: int
+    at: datetime = _utc()
+
+
+class ApprovalRequestRow(SQLModel, table=True):
+    """One asking for a decision over one plan."""
+
+    __tablename__ = "approval_requests"
+    id: str = Field(primary_key=True)
+    rollout_id: str = Field(foreign_key="rollouts.id", index=True)
+    plan_digest: str
+    asking: int
+    nonce: str
+    asked_at: datetime = _utc()
+    expires_at: datetime = _utc()
+    flow_run_id: str = ""
+
+
+class DecisionRow(SQLModel, table=True):
+    """One answer to a request: counted or refused, both kept."""
+
+    __tablename__ = "decisions"
+    id: int | None = Field(default=None, primary_key=True)
+    rollout_id: str = Field(foreign_key="rollouts.id", index=True)
+    plan_digest: str
+    request_id: str
+    at: datetime = _utc()
+    decision: str
+    identity: str
+    fingerprint: str
+    reason: str
+    statement: str
+    signature: str
+    accepted: bool
+    refusal: str
+
+
+class SwitchRow(SQLModel, table=True):
+    """A switch that stops new starts, global (empty tenant) or for one tenant."""
+
+    __tablename__ = "switches"
+    tenant: str = Field(primary_key=True)
+    engaged: bool
+    actor: str
+    reason: str
+    at: datetime = _utc()
+
+
+class AuditEventRow(SQLModel, table=True):
+    """One link of the audit chain."""
+
+    __tablename__ = "audit_events"
+    seq: int = Field(primary_key=True)
+    at: str
+    actor: str
+    kind: str
+    subject: str
+    body: str
+    previous: str
+    digest: str

@@ -1,0 +1,90 @@
+"""Which kernel runs, which is the newest of its flavour, and what else asks for a reboot. Pure."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from wavemend.hosts import InstalledPackage
+from wavemend.versions import deb_key
+
+_IMAGE = re.compile(
+    r"(?:linux-image(?:-unsigned)?|proxmox-kernel|pve-kernel)-(?P<release>[0-9]\S*?)(?:-signed)?"
+)
+
+
+def flavour_of(release: str) -> str:
+    """Return a kernel release without its numbers: `6.1.0-37-cloud-amd64` gives `cloud-amd64`."""
+    parts = release.split("-")
+    while parts and parts[0][:1].isdigit():
+        parts.pop(0)
+    return "-".join(parts)
+
+
+def newest_kernel(running: str, installed: Iterable[InstalledPackage]) -> str:
+    """Return the newest installed, whole kernel of the running flavour; empty without any.
+
+    A rescue or cloud kernel beside it is another flavour, and never makes a reboot due.
+    """
+    flavour = flavour_of(running)
+    releases = {
+        found["release"]
+        for package in installed
+        if (found := _IMAGE.fullmatch(package.name)) and flavour_of(found["release"]) == flavour
+    }
+    return max(releases, key=lambda release: _order(release, flavour), default="")
+
+
+def _order(release: str, flavour: str) -> tuple[object, str]:
+    # Compared as Debian versions, not as text: 6.1.0-9 is older than 6.1.0-37.
+    return deb_key(release.removesuffix(f"-{flavour}") if flavour else release), release
+
+
+def reboot_reasons(
+    running: str,
+    build: str,
+    installed: Sequence[InstalledPackage],
+    flag: Sequence[str],
+    needrestart: Sequence[str],
+) -> tuple[str, ...]:
+    """Return every sign that the host runs something older than what is installed.
+
+    `build` is /proc/version, `flag` the lines of /run/reboot-required.pkgs after a first line that
+    says the flag exists, `needrestart` what `needrestart -b` printed.
+    """
+    reasons = []
+    if flag:
+        packages = ", ".join(sorted(set(flag[1:])))
+        reasons.append(f"/run/reboot-required{': ' if packages else ''}{packages}")
+    newest = newest_kernel(running, installed)
+    if newest and newest != running:
+        reasons.append(f"kernel {running} runs, {newest} is installed")
+    elif rebuilt := _rebuilt(running, build, installed):
+        reasons.append(rebuilt)
+    return (*reasons, *_needrestart(needrestart, has_kernel_reason=len(reasons) > bool(flag)))
+
+
+def _rebuilt(running: str, build: str, installed: Iterable[InstalledPackage]) -> str:
+    """Find an update of the running kernel's own package: same release, newer build."""
+    found = re.search(r" Debian (?P<version>[0-9]\S*) \(", build)
+    if not found:
+        return ""
+    for package in installed:
+        if package.name == f"linux-image-{running}" and package.version != found["version"]:
+            built = f"kernel {running} runs as built in {found['version']}"
+            return f"{built}, {package.version} is installed"
+    return ""
+
+
+def _needrestart(lines: Sequence[str], *, has_kernel_reason: bool) -> tuple[str, ...]:
+    values: dict[str, list[str]] = {}
+    for line in lines:
+        key, colon, value = line.partition(": ")
+        if colon and key.startswith("NEEDRESTART-"):
+            values.setdefault(key.removeprefix("NEEDRESTART-"), []).append(value.strip())
+    reasons = []
+    # 2: a compatible newer kernel waits; 3: a newer version does (needrestart's batch mode).
+    if not has_kernel_reason and values.get("KSTA", [""])[-1] in {"2", "3"}:
+        current, expected = (values.get(key, ["?"])[-1] for key in ("KCUR", "KEXP"))
+        reasons.append(f"needrestart: kernel {current} runs, {expected} is expected")
+    if services := sorted(set(values.get("SVC", ()))):
+        reasons.append(f"services still run replaced files: {', '.join(services)}")
+    return tuple(reasons)

@@ -1,0 +1,41 @@
+"""Packages as data: what is asked for, what a manager would do, what runs, and how it ended."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, order=True, kw_only=True)
+class Target:
+    """One package to bring to exactly one version."""
+
+    name: str
+    arch: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transaction:
+    """What the package manager says it would do for given targets, without doing it."""
+
+    installs: tuple[Target, ...]
+    """Everything that would be installed or upgraded, the targets included."""
+    removals: tuple[str, ...]
+    refusal: str = ""
+    """Why the manager would not do it at all; empty when it would."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobScript:
+    """What a detached job runs on the host: constant text, and its parameters as data."""
+
+    text: str
+    """POSIX sh. Its exit status is the job's."""
+    args: tuple[str, ...]
+    """Positional parameters of the script."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobEnd:
+    """How a detached job ended, as its rc file says. `exit_status` None: it never wrote one."""
+
+    exit_status: int | None
+    log: bytes

@@ -1,0 +1,226 @@
+"""Findings, policy and fleet make a plan. Pure: equal inputs give an equal digest."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from wavemend.advisories import FeedSnapshot
+from wavemend.hosts import Facts, Host, PendingUpdate
+from wavemend.observations import Look
+from wavemend.outcomes import Outcome, PackageOutcome
+from wavemend.plans import (
+    ExcludedHost,
+    FeedUsed,
+    LeftOut,
+    Plan,
+    PlannedHost,
+    PlannedPackage,
+    PlannedWave,
+)
+from wavemend.policy.profiles import Profile, Updates, WaveRule, place
+from wavemend.scoring import RankedUpdate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Occasion:
+    """For which rollout, in which window, on whose request a plan is made."""
+
+    rollout: str
+    tenant: str
+    window: str
+    window_start: datetime
+    window_end: datetime
+    last_start: datetime
+    requester: str
+    nonce: str
+    fleet_digest: str
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """One host of the selection: what was seen of it, and its pending updates by rank."""
+
+    host: Host
+    look: Look
+    ranked: tuple[RankedUpdate, ...]
+
+
+def make_plan(
+    occasion: Occasion,
+    profile: Profile,
+    candidates: Sequence[Candidate],
+    feeds: Sequence[FeedSnapshot],
+) -> Plan:
+    """Return the frozen plan. Every candidate is in it: planned, or excluded with a reason."""
+    ordered = sorted(candidates, key=lambda candidate: candidate.host.name)
+    planned: dict[str, PlannedHost] = {}
+    excluded: list[ExcludedHost] = []
+    for candidate in ordered:
+        made = _plan_host(candidate, profile)
+        if isinstance(made, PlannedHost):
+            planned[made.name] = made
+        else:
+            excluded.append(made)
+    hosts = tuple(c.host for c in ordered if c.host.name in planned)
+    urgency = {c.host.name: c.ranked[0].priority.order if c.ranked else () for c in ordered}
+    return Plan(
+        rollout=occasion.rollout,
+        tenant=occasion.tenant,
+        profile=profile.name,
+        window=occasion.window,
+        window_start=occasion.window_start,
+        window_end=occasion.window_end,
+        last_start=occasion.last_start,
+        created_at=occasion.now,
+        requester=occasion.requester,
+        nonce=occasion.nonce,
+        fleet_digest=occasion.fleet_digest,
+        feeds=tuple(_feed(snapshot) for snapshot in sorted(feeds, key=lambda s: s.feed)),
+        hosts=tuple(planned[name] for name in sorted(planned)),
+        waves=_waves(profile, hosts, urgency),
+        excluded=tuple(excluded),
+    )
+
+
+def _plan_host(candidate: Candidate, profile: Profile) -> PlannedHost | ExcludedHost:
+    host, facts = candidate.host, candidate.look.facts
+    if facts is None:
+        return ExcludedHost(
+            name=host.name,
+            outcome=candidate.look.unseen_outcome,
+            reason=f"preflight: {candidate.look.reason}: {candidate.look.detail}",
+        )
+    if reason := _unfit(facts):
+        return ExcludedHost(name=host.name, outcome=Outcome.SKIPPED, reason=f"preflight: {reason}")
+    packages, left_out = [], []
+    for ranked in candidate.ranked:
+        if refusal := _not_planned(ranked, profile):
+            left_out.append(_left(ranked.update, *refusal))
+        else:
+            packages.append(_package(ranked))
+    if not packages:
+        return _nothing(host, left_out)
+    return PlannedHost(
+        name=host.name,
+        address=f"{host.address}:{host.port}",
+        critical=host.critical,
+        exposed=host.exposed,
+        simulated=host.simulated or facts.simulated,
+        machine_id=facts.machine_id,
+        host_key=candidate.look.peer_key,
+        packages=tuple(packages),
+        left_out=tuple(left_out),
+        reboot=profile.reboot,
+    )
+
+
+def _unfit(facts: Facts) -> str:
+    """Say what keeps a host that answers from being patched; empty when nothing does."""
+    if facts.index_errors:
+        return f"the package index cannot be refreshed: {facts.index_errors[0]}"
+    if facts.broken:
+        names = ", ".join(f"{p.name} ({p.status})" for p in facts.broken)
+        return f"packages are not whole: {names}"
+    if facts.lock_holder:
+        return f"the package manager is in use by {facts.lock_holder}"
+    for space in facts.free_space:
+        if space.free_bytes < MIN_FREE_BYTES or 0 <= space.free_inodes < MIN_FREE_INODES:
+            return f"{space.path} is nearly full: {space.free_bytes // 1_048_576} MiB free"
+    if abs(facts.clock_skew_seconds) > MAX_SKEW_SECONDS:
+        return f"its clock is {facts.clock_skew_seconds:.0f} s off"
+    return ""
+
+
+MIN_FREE_BYTES = 104_857_600
+"""100 MiB: below that dpkg runs out of space in the middle of an ordinary set of updates."""
+
+MIN_FREE_INODES = 2_000
+"""A kernel or a documentation package unpacks that many files."""
+
+MAX_SKEW_SECONDS = 30.0
+"""Beyond that, windows and the order of events in the evidence can no longer be trusted."""
+
+
+def _not_planned(ranked: RankedUpdate, profile: Profile) -> tuple[PackageOutcome, str] | None:
+    update = ranked.update
+    if update.held:
+        return PackageOutcome.HELD, "on hold on the host"
+    if update.phased:
+        return PackageOutcome.PHASED, "the distribution has not released it to this host yet"
+    if update.kept_back:
+        return PackageOutcome.NOT_OFFERED, "it would add or remove other packages"
+    if profile.updates is Updates.SECURITY and not (update.security or ranked.cves):
+        return PackageOutcome.NOT_ATTEMPTED, "no security update, and the profile takes only those"
+    return None
+
+
+def _left(update: PendingUpdate, outcome: PackageOutcome, reason: str) -> LeftOut:
+    return LeftOut(
+        name=update.name,
+        arch=update.arch,
+        installed=update.installed,
+        candidate=update.candidate,
+        outcome=outcome,
+        reason=reason,
+    )
+
+
+def _package(ranked: RankedUpdate) -> PlannedPackage:
+    return PlannedPackage(
+        name=ranked.update.name,
+        arch=ranked.update.arch,
+        installed=ranked.update.installed,
+        target=ranked.update.candidate,
+        origin=ranked.update.origin,
+        lane=ranked.priority.lane,
+        due=ranked.priority.due,
+        cves=ranked.cves,
+    )
+
+
+def _nothing(host: Host, left_out: Sequence[LeftOut]) -> ExcludedHost:
+    if not left_out:
+        return ExcludedHost(
+            name=host.name, outcome=Outcome.NOTHING_TO_DO, reason="nothing is pending"
+        )
+    reasons = "; ".join(f"{left.name} {left.outcome}: {left.reason}" for left in left_out)
+    return ExcludedHost(name=host.name, outcome=Outcome.SKIPPED, reason=reasons)
+
+
+def _waves(
+    profile: Profile, hosts: tuple[Host, ...], urgency: Mapping[str, tuple[object, ...]]
+) -> tuple[PlannedWave, ...]:
+    """Number the waves that have hosts; inside a wave the most urgent host comes first."""
+    waves: list[PlannedWave] = []
+    for placement in place(profile, hosts):
+        names = sorted(host.name for host in placement.hosts)
+        names.sort(key=lambda name: urgency[name])
+        if names:
+            waves.append(_wave(len(waves) + 1, placement.wave, tuple(names)))
+    return tuple(waves)
+
+
+def _wave(number: int, rule: WaveRule, hosts: tuple[str, ...]) -> PlannedWave:
+    return PlannedWave(
+        number=number,
+        name=rule.name,
+        kind=rule.kind,
+        hosts=hosts,
+        concurrency=rule.concurrency,
+        max_errors=rule.gate.max_errors,
+        min_success_percent=rule.gate.min_success_percent,
+        min_observed=rule.gate.min_observed,
+        soak_seconds=int(rule.gate.soak.total_seconds()),
+        gap_seconds=int(rule.gap.total_seconds()),
+    )
+
+
+def _feed(snapshot: FeedSnapshot) -> FeedUsed:
+    return FeedUsed(
+        feed=snapshot.feed,
+        digest=snapshot.digest,
+        data_date=str(snapshot.data_date or ""),
+        model=snapshot.model,
+        stale=snapshot.stale,
+    )

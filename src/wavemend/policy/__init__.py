@@ -1,0 +1,1 @@
+"""What holds for one kind of machine: profiles, their waves and their gates."""

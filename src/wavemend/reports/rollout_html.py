@@ -1,0 +1,188 @@
+"""The report as one self-contained HTML page: no script, no address, nothing to fetch.
+
+Every text passes `finalize` on its way into the page, so no template line can forget to bound it
+and to make acting characters visible; Jinja2 then escapes it. A field the template asks for and
+the report lacks is an error, never an empty cell.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from importlib.resources import files
+from itertools import groupby
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from wavemend.errors import LedgerError
+from wavemend.outcomes import Outcome
+from wavemend.reports.charts import NARROW, WIDE, outcome_bar, wave_timeline
+from wavemend.reports.marks import SHOWN_ORDER, gate_mark, mark_of, package_mark
+from wavemend.reports.model import LANES, HostReport, LaneReport, RolloutReport
+from wavemend.reports.text import (
+    LocalTimes,
+    bounded,
+    bounded_tail,
+    counted,
+    local_times,
+    one_line,
+    utc_text,
+    visible,
+)
+from wavemend.reports.verdict import NextStep, balance_of, hosts_by_urgency, verdict_of
+
+_TEMPLATES = "templates"
+OPEN_AT_MOST = 5
+"""Troubled hosts shown unfolded; with more of them, unfolding all would bury the list."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepGroup:
+    """Hosts that wait for the same thing, for the same reason, with the same way out."""
+
+    kind: str
+    why: str
+    action: str
+    steps: tuple[NextStep, ...]
+
+
+def render_html(report: RolloutReport) -> bytes:
+    """Return the report as one HTML page. Equal reports give equal bytes.
+
+    Raises LedgerError for a time without a zone.
+    """
+    times = _times(report)
+    hosts = hosts_by_urgency(report)
+    verdict = verdict_of(report)
+    balance = balance_of(report)
+    page = _environment(times).get_template("rollout.html.j2")
+    text = page.render(
+        report=report,
+        style=_style(),
+        times=times,
+        verdict=verdict,
+        balance=balance,
+        counts=[(outcome, dict(balance.counts)[outcome]) for outcome in SHOWN_ORDER],
+        open_bad=sum(host.outcome is None or host.outcome.is_bad for host in hosts) <= OPEN_AT_MOST,
+        groups=_groups(verdict.next_steps),
+        hosts=hosts,
+        anchors={host.name: f"host-{number}" for number, host in enumerate(hosts, 1)},
+        lanes=_lanes(report.findings.lanes),
+        bars=_charts(partial(outcome_bar, report)),
+        timelines=_charts(partial(wave_timeline, report, times)) if report.waves else None,
+    )
+    return text.encode("utf-8", "backslashreplace")
+
+
+def _charts(draw: "partial[Markup]") -> tuple[Markup, Markup]:
+    return draw(width=WIDE), draw(width=NARROW)
+
+
+def _times(report: RolloutReport) -> LocalTimes:
+    for moment in (report.window.start, report.window.end, report.generated_at):
+        utc_text(moment)  # refuses a time without a zone before anything is drawn
+    return local_times(report.window.zone, report.window.start, report.generated_at)
+
+
+def _environment(times: LocalTimes) -> Environment:
+    environment = Environment(
+        loader=PackageLoader("wavemend.reports", _TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_finalize,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        when=partial(_when, times),
+        exact=partial(_when, times, seconds=True),
+        counted=counted,
+        line=one_line,
+        log=_log,
+        about=_about,
+        percent=_percent,
+        age=_age,
+        number=_number,
+    )
+    environment.globals.update(
+        mark=mark_of, package_mark=package_mark, gate_mark=gate_mark, Outcome=Outcome
+    )
+    return environment
+
+
+def _finalize(value: object) -> object:
+    """Make every printed text bounded and visible; what is already markup was built from such."""
+    if isinstance(value, Markup):
+        return value
+    if value is None:
+        raise LedgerError("a report template printed a field that has no value")
+    return bounded(visible(str(value)))
+
+
+def _style() -> Markup:
+    path = files("wavemend.reports").joinpath(_TEMPLATES, "rollout.css")
+    return Markup(path.read_text(encoding="utf-8"))  # noqa: S704 - our own file, no foreign text
+
+
+def _when(times: LocalTimes, at: datetime | None, *, seconds: bool = False) -> Markup:
+    if at is None:
+        return Markup('<span class="none" title="has not happened">–</span>')
+    utc = utc_text(at)
+    shown = times.short(at, seconds=seconds)
+    return Markup('<time datetime="{}" title="{} UTC">{}</time>').format(
+        utc, utc.replace("T", " ").removesuffix("Z"), shown
+    )
+
+
+def _about(host: HostReport) -> str:
+    """Return the line a folded host is judged by: why, or how its packages went."""
+    if host.reason:
+        return one_line(host.reason)
+    if host.outcome is Outcome.PATCHED_REBOOT_PENDING and host.reboot_reasons:
+        return one_line("; ".join(host.reboot_reasons))
+    if not host.packages:
+        return "no package was planned"
+    seen = Counter(package_mark(package.outcome).words for package in host.packages)
+    return ", ".join(f"{count:,} {words}" for words, count in sorted(seen.items()))
+
+
+def _log(text: str) -> Markup:
+    return escape(visible(bounded_tail(text)))
+
+
+def _percent(share: float | None) -> str:
+    return "none observed" if share is None else f"{share:g} %"
+
+
+def _age(seconds: float | None) -> str:
+    if seconds is None:
+        return "unknown"
+    hours = seconds / 3600
+    if hours < 1:
+        return f"{seconds / 60:.0f} min"
+    return f"{hours:.0f} h" if hours < 48 else f"{hours / 24:.0f} days"
+
+
+def _number(value: int) -> str:
+    return f"{value:,}"
+
+
+def _lanes(lanes: Iterable[LaneReport]) -> tuple[LaneReport, ...]:
+    order = {lane: number for number, lane in enumerate(LANES)}
+    return tuple(sorted(lanes, key=lambda row: (order.get(row.lane, len(order)), row.lane)))
+
+
+def _groups(steps: tuple[NextStep, ...]) -> tuple[StepGroup, ...]:
+    """Gather steps that differ only in the host; urgency keeps its order."""
+
+    def shared(step: NextStep) -> tuple[str, str, str]:
+        return step.kind, step.why, step.action
+
+    order = {key: number for number, key in enumerate(dict.fromkeys(map(shared, steps)))}
+    ranked = sorted(steps, key=lambda step: order[shared(step)])
+    return tuple(
+        StepGroup(kind=key[0], why=key[1], action=key[2], steps=tuple(members))
+        for key, members in groupby(ranked, key=shared)
+    )

@@ -1,0 +1,132 @@
+"""One installation: where its ledger, feeds, reports, stop file and signers are, and its hands."""
+
+import os
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from wavemend.errors import FleetError
+from wavemend.execution.hands import Hands
+from wavemend.fleet import Fleet, LoginSpec
+from wavemend.hosts import Host
+from wavemend.ledger.store import Ledger, open_ledger
+from wavemend.managers import MANAGERS, Manager
+from wavemend.references import resolve, uses_agent
+from wavemend.transport import Login, Transport
+from wavemend.transports import TRANSPORTS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """The places of one installation. Holds references, never secrets."""
+
+    home: Path
+    """Folder that everything else is in, unless said otherwise."""
+    ledger: str = ""
+    """Reference to the ledger's URL; empty: a SQLite file in `home`."""
+    signers: str = ""
+    """Path of the OpenSSH allowed-signers file; empty: `signers` in `home`."""
+
+    @property
+    def feed_cache(self) -> Path:
+        """Accepted copies of the feeds."""
+        return self.home / "feeds"
+
+    @property
+    def reports(self) -> Path:
+        """One folder per rollout."""
+        return self.home / "reports"
+
+    @property
+    def stop_file(self) -> Path:
+        """While it exists, nothing is started from this machine."""
+        return self.home / "STOP"
+
+    @property
+    def signers_file(self) -> Path:
+        """Who may approve, with which key."""
+        return Path(self.signers) if self.signers else self.home / "signers"
+
+    def open_ledger(self) -> Ledger:
+        """Open this installation's ledger, made and migrated as needed."""
+        if not self.ledger:
+            return open_ledger(f"sqlite:///{self.home / 'ledger.db'}")
+        return open_ledger(resolve(self.ledger, base=self.home, environ=os.environ).strip())
+
+
+def site_from_environment(environ: Mapping[str, str]) -> Site:
+    """Return the installation that `WAVEMEND_HOME`, `_LEDGER` and `_SIGNERS` name.
+
+    Without them: `.wavemend` in the working directory, with its own SQLite ledger.
+    """
+    return Site(
+        home=Path(environ.get("WAVEMEND_HOME", ".wavemend")).resolve(),
+        ledger=environ.get("WAVEMEND_LEDGER", ""),
+        signers=environ.get("WAVEMEND_SIGNERS", ""),
+    )
+
+
+def utc_now() -> datetime:
+    """Return the wall clock's time. Handed in as an argument everywhere else."""
+    return datetime.now(UTC)
+
+
+def hands_of(site: Site, ledger: Ledger, fleet: Fleet) -> Hands:
+    """Return the means to reach this fleet's hosts; secrets are resolved when first needed."""
+    return Hands(
+        ledger=ledger,
+        connect=_connector(fleet),
+        manager=_manager,
+        clock=utc_now,
+        monotonic=time.monotonic,
+        sleep=time.sleep,
+        token=lambda: secrets.token_hex(16),
+        stop_file=site.stop_file,
+        signers_file=site.signers_file,
+    )
+
+
+def _connector(fleet: Fleet) -> Callable[[Host], Transport]:
+    logins: dict[str, Login] = {}
+
+    def connect(host: Host) -> Transport:
+        if host.transport not in TRANSPORTS:
+            raise FleetError(
+                f"host {host.name}: there is no transport {host.transport!r}",
+                hint=f"known: {', '.join(sorted(TRANSPORTS))}",
+            )
+        if host.login not in logins:
+            logins[host.login] = _resolved(fleet.login(host.login), Path(fleet.source_path).parent)
+        return TRANSPORTS[host.transport](host, logins[host.login])
+
+    return connect
+
+
+def _resolved(spec: LoginSpec, base: Path) -> Login:
+    """Resolve a login's references, here and now. Raises SecretMissing."""
+
+    def text(reference: str) -> str:
+        return resolve(reference, base=base, environ=os.environ) if reference else ""
+
+    return Login(
+        name=spec.name,
+        user=spec.user,
+        private_key=text(spec.key),
+        use_agent=uses_agent(spec.key),
+        known_hosts=text(spec.known_hosts),
+        ssh_config=text(spec.ssh_config),
+        become=() if spec.user == "root" else spec.become,
+        connect_seconds=spec.connect_seconds,
+    )
+
+
+def _manager(host: Host) -> Manager:
+    if host.manager not in MANAGERS:
+        raise FleetError(
+            f"host {host.name}: there is no manager {host.manager!r}",
+            hint=f"known: {', '.join(sorted(MANAGERS))}",
+        )
+    return MANAGERS[host.manager]()

@@ -1,0 +1,73 @@
+"""Take in what an approver answered: check it, write it down, whatever it is."""
+
+from wavemend.approvals import Answer, Request, Signer, check, statement
+from wavemend.errors import ApprovalRefused
+from wavemend.execution.hands import Hands
+from wavemend.fleet import Tenant
+from wavemend.ledger import approvals
+from wavemend.ledger.approvals import OpenRequest
+from wavemend.ledger.rollouts import Lease, get_rollout
+
+
+def ask(hands: Hands, lease: Lease, flow_run_id: str) -> OpenRequest:
+    """Return the request that waits for an answer; write a new one when there is none."""
+    with hands.ledger.writing() as book:
+        last = approvals.newest(book, lease.rollout_id)
+        plan_digest = get_rollout(book, lease.rollout_id).plan_digest
+        if (
+            last is not None
+            and last.request.plan_digest == plan_digest
+            and not approvals.answered(book, last.request.id)
+        ):
+            return last
+        return approvals.ask(
+            book,
+            lease,
+            request_id=f"q-{hands.token()}",
+            nonce=hands.token(),
+            flow_run_id=flow_run_id,
+            now=hands.clock(),
+        )
+
+
+def take_answer(
+    hands: Hands, request: Request, answer: Answer, tenant: Tenant, requester: str
+) -> str:
+    """Record an answer; return why it does not count, or an empty text when it does."""
+    signer, refusal, text = _judge(hands, request, answer, tenant, requester)
+    with hands.ledger.writing() as book:
+        row = get_rollout(book, request.rollout_id)
+        if signer is not None and row.plan_digest != request.plan_digest:
+            signer, refusal = None, "the plan was changed after this request"
+        approvals.record(
+            book,
+            request,
+            answer,
+            statement=text,
+            signer=signer,
+            refusal=refusal,
+            now=hands.clock(),
+        )
+    return refusal
+
+
+def _judge(
+    hands: Hands, request: Request, answer: Answer, tenant: Tenant, requester: str
+) -> tuple[Signer | None, str, str]:
+    try:
+        text = statement(request, answer.decision, answer.identity, answer.reason).decode()
+    except ApprovalRefused as error:
+        return None, str(error), ""
+    try:
+        signer = check(
+            answer,
+            request,
+            signers_file=hands.signers_file,
+            allowed=tenant.approvers,
+            requester=requester,
+            four_eyes=tenant.four_eyes,
+            now=hands.clock(),
+        )
+    except ApprovalRefused as error:
+        return None, str(error), text
+    return signer, "", text

@@ -1,0 +1,17 @@
+"""Before the plan: look at every host of the selection, with a fresh package index."""
+
+from wavemend.execution.hands import Hands
+from wavemend.execution.looks import look_and_record
+from wavemend.hosts import Host
+from wavemend.ledger.scans import newest_look
+from wavemend.observations import Look
+
+
+def preflight_host(hands: Hands, host: Host, rollout_id: str) -> Look:
+    """Look at one host and write it down; a look of this rollout that exists is not repeated."""
+    with hands.ledger.reading() as book:
+        found = newest_look(book, host.name, purpose="preflight", rollout_id=rollout_id)
+    if found is not None and found[1].facts is not None:
+        return found[1]
+    _, seen = look_and_record(hands, host, purpose="preflight", rollout_id=rollout_id, refresh=True)
+    return seen

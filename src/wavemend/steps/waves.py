@@ -1,0 +1,48 @@
+"""Gates, closing and verification: what happens between and after the hosts."""
+
+from wavemend.execution import drift
+from wavemend.execution.hands import Hands
+from wavemend.execution.looks import look_and_record
+from wavemend.hosts import Host
+from wavemend.ledger import attempts, rollouts
+from wavemend.ledger.rollouts import Lease
+from wavemend.observations import Look
+from wavemend.outcomes import Outcome
+from wavemend.plans import Plan, PlannedWave
+from wavemend.rollout import GateNumbers, judge_gate
+
+
+def decide_gate(hands: Hands, lease: Lease, wave: PlannedWave) -> GateNumbers:
+    """Judge a gate on what the ledger holds, and write the decision in the same transaction."""
+    with hands.ledger.writing() as book:
+        numbers = judge_gate(wave, rollouts.read_view(book, lease.rollout_id))
+        rollouts.record_gate(book, lease, wave, numbers, hands.clock())
+    return numbers
+
+
+def close(hands: Hands, lease: Lease, plan: Plan, hosts: tuple[str, ...], reason: str) -> None:
+    """Start nothing further: each host left gets `not_attempted` with the reason."""
+    with hands.ledger.writing() as book:
+        for name in hosts:
+            attempts.settle(
+                book,
+                lease,
+                plan,
+                name,
+                attempt_id=f"a-{hands.token()}",
+                outcome=Outcome.NOT_ATTEMPTED,
+                reason=reason,
+                packages=drift.untouched_results(plan.host(name), None),
+                now=hands.clock(),
+            )
+        rollouts.record_step(book, lease, "closed", hands.clock(), detail=reason)
+
+
+def verify_host(hands: Hands, plan: Plan, host: Host) -> tuple[Look, str]:
+    """Look at a host once more, after everything; say what is not as the plan left it."""
+    _, seen = look_and_record(hands, host, purpose="verify", rollout_id=plan.rollout)
+    if seen.facts is None:
+        return seen, f"{seen.reason}: {seen.detail}"
+    missing = drift.missing_targets(plan.host(host.name), seen.facts)
+    names = ", ".join(f"{target.name} is not {target.version}" for target in missing)
+    return seen, names

@@ -1,0 +1,1 @@
+"""The process that plays simulated hosts: their catalogue, their machines, their SSH servers."""

@@ -1,0 +1,76 @@
+"""What a connection to a host is: the values and the Protocol that all others rest on.
+
+The implementations and their table are in `transports/`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Login:
+    """How to log in to hosts. Secrets are already resolved and never shown."""
+
+    name: str
+    user: str
+    private_key: str = field(default="", repr=False)
+    """OpenSSH private key, as text. Empty: an SSH agent is used (`use_agent`)."""
+    passphrase: str = field(default="", repr=False)
+    use_agent: bool = False
+    known_hosts: str = field(default="", repr=False)
+    """Lines in OpenSSH known_hosts form. A host that is not listed here or pinned is refused."""
+    ssh_config: str = ""
+    """Text of an OpenSSH client configuration (`~/.ssh/config`), for HostName, Port, ProxyJump."""
+    become: tuple[str, ...] = ("sudo", "-n", "--")
+    """Argv prefix that makes a command run as root; empty when the login is root."""
+    connect_seconds: float = 15.0
+    """Bound on name lookup, connection, banner, key exchange and authentication together."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandResult:
+    """How a command on a host ended.
+
+    `exit_status` comes from the protocol, never from text. Output is bounded: at most
+    `OUTPUT_BOUND` bytes per stream are kept (head and tail); `dropped_bytes` counts the rest.
+    """
+
+    exit_status: int
+    stdout: bytes
+    stderr: bytes
+    dropped_bytes: int
+    seconds: float
+
+
+OUTPUT_BOUND = 1_048_576
+"""Bytes kept per stream: a package list of 3,000 packages is about 300 KB; a flood is not kept."""
+
+
+class Transport(Protocol):
+    """One open connection to one host, reused for all commands of one visit."""
+
+    def run(
+        self, argv: Sequence[str], *, stdin: bytes = b"", deadline: float, bound: int = OUTPUT_BOUND
+    ) -> CommandResult:
+        """Run a command and wait for its end, at most `deadline` seconds in all.
+
+        `argv` reaches the host's program unchanged, whatever it holds: quoting is done here.
+        Raises ConnectionLost or DeadlinePassed when the end was not seen: the effect is unknown.
+        """
+        ...
+
+    def run_as_root(
+        self, argv: Sequence[str], *, stdin: bytes = b"", deadline: float, bound: int = OUTPUT_BOUND
+    ) -> CommandResult:
+        """Like `run`, through the login's `become`. LoginRefused if that asks for a password."""
+        ...
+
+    @property
+    def peer_key(self) -> str:
+        """The host key this connection was verified with (`<type> <base64>`); empty for local."""
+        ...
+
+    def close(self) -> None:
+        """Close the connection; never raises, may be called twice."""
+        ...

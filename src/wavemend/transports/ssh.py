@@ -1,0 +1,183 @@
+"""SSH by paramiko: pinned host keys, bounded waits, one connection for all commands of a visit.
+
+What decides is in the neighbours: `ssh_route` (which way), `ssh_known_hosts` (which key),
+`ssh_handshake` (in which order), `ssh_guard` (how many at once), `ssh_exec` (one command).
+"""
+
+import random
+import threading
+import time
+from collections.abc import Sequence
+
+import paramiko
+
+from wavemend.errors import (
+    ConnectionLost,
+    DeadlinePassed,
+    HostKeyRefused,
+    HostUnreachable,
+)
+from wavemend.hosts import Host
+from wavemend.transport import OUTPUT_BOUND, CommandResult, Login
+from wavemend.transports.output import as_root, quote, readable, refuse_sudo
+from wavemend.transports.ssh_bastions import Bastion, BastionPool
+from wavemend.transports.ssh_exec import run_command
+from wavemend.transports.ssh_guard import ConnectLimiter, LoginGuard
+from wavemend.transports.ssh_handshake import LOG, Budget, Link, log_in, open_socket, shake_hands
+from wavemend.transports.ssh_keys import credential_id, offered_keys
+from wavemend.transports.ssh_known_hosts import HostTrust, normal_key, parse_known_hosts
+from wavemend.transports.ssh_route import Hop, route
+
+LONGEST_JITTER = 0.02
+"""Seconds. Spreads the starts of a burst; 500 hosts lose a fraction of a second by it."""
+
+GUARD = LoginGuard()
+LIMITER = ConnectLimiter(jitter=lambda: random.SystemRandom().uniform(0, LONGEST_JITTER))
+BASTIONS = BastionPool()
+"""Per process: what is bounded here is the fleet, not one host."""
+
+
+class SshTransport:
+    """One verified, logged-in connection. See `Transport` for what it promises."""
+
+    def __init__(self, name: str, link: Link, peer_key: str, login: Login, bastion: Bastion | None):
+        self._name = name
+        self._link = link
+        self._peer_key = peer_key
+        self._become = login.become
+        self._bastion = bastion
+        self._closing = threading.Lock()
+
+    @property
+    def peer_key(self) -> str:
+        """The host key this connection was verified with, as `<type> <base64>`."""
+        return self._peer_key
+
+    def run(
+        self, argv: Sequence[str], *, stdin: bytes = b"", deadline: float, bound: int = OUTPUT_BOUND
+    ) -> CommandResult:
+        """Run a command and wait for its end, at most `deadline` seconds in all."""
+        command = quote(argv)
+        if not self._link.transport.is_active():
+            raise ConnectionLost(
+                f"{self._name}: the connection is closed; the command was not started",
+                hint="connect again",
+            )
+        try:
+            return run_command(
+                self._link, self._name, command, stdin=stdin, deadline=deadline, bound=bound
+            )
+        except DeadlinePassed:
+            self.close()
+            raise
+
+    def run_as_root(
+        self, argv: Sequence[str], *, stdin: bytes = b"", deadline: float, bound: int = OUTPUT_BOUND
+    ) -> CommandResult:
+        """Like `run`, through the login's `become`."""
+        result = self.run(as_root(argv, self._become), stdin=stdin, deadline=deadline, bound=bound)
+        refuse_sudo(result, self._name, self._become)
+        return result
+
+    def close(self) -> None:
+        """Close the connection and give the bastion back; never raises, may be called twice."""
+        self._link.close()
+        with self._closing:
+            bastion, self._bastion = self._bastion, None
+        if bastion is not None:
+            BASTIONS.release(bastion)
+
+
+def connect(host: Host, login: Login) -> SshTransport:
+    """Open a verified, logged-in connection to a host, through its bastions if it has any.
+
+    Each connection on the way is set up within `login.connect_seconds`; waiting for a free slot
+    of this process is not counted. Raises a TransportError, and leaves nothing open then.
+    """
+    GUARD.check(login.name, credential_id(login))
+    hops = route(host, login)
+    bastion = _reach_bastion(hops[:-1], login)
+    try:
+        link, peer_key = _open(hops[-1], login, bastion)
+    except BaseException:
+        if bastion is not None:
+            BASTIONS.release(bastion)
+        raise
+    return SshTransport(host.name, link, peer_key, login, bastion)
+
+
+def _reach_bastion(hops: tuple[Hop, ...], login: Login) -> Bastion | None:
+    """Lease the last bastion of a chain; one bastion of it keeps the one before it open."""
+    if not hops:
+        return None
+
+    def reach() -> Link:
+        before = _reach_bastion(hops[:-1], login)
+        try:
+            link, _ = _open(hops[-1], login, before)
+        except BaseException:
+            if before is not None:
+                BASTIONS.release(before)
+            raise
+        if before is not None:
+            _release_with(link, before)
+        return link
+
+    key = (login.name, credential_id(login), *(f"{hop.user}@{hop}" for hop in hops))
+    return BASTIONS.lease(key, reach)
+
+
+def _release_with(link: Link, before: Bastion) -> None:
+    """Give the bastion before back when the connection through it ends."""
+    link.on_close = lambda: BASTIONS.release(before)
+
+
+def _open(hop: Hop, login: Login, bastion: Bastion | None) -> tuple[Link, str]:
+    trust = _trust(hop, login)
+    with offered_keys(login) as keys, LIMITER.slot():
+        budget = Budget(login.connect_seconds)
+        sock = _channel(hop, bastion, budget) if bastion else open_socket(hop, budget)
+        link = Link(sock, paramiko.Transport(sock))
+        try:
+            link.transport.set_log_channel(LOG)
+            peer_key = shake_hands(link, hop, trust, budget)
+            waiting = time.monotonic()
+            with GUARD.attempt(login.name, credential_id(login)):
+                budget.extend(time.monotonic() - waiting)
+                log_in(link, hop, login.name, keys, budget)
+        except BaseException:
+            link.close()
+            raise
+    return link, peer_key
+
+
+def _trust(hop: Hop, login: Login) -> HostTrust:
+    """Return what is known of a hop's key: pins come first, revocations always count."""
+    listed = parse_known_hosts(login.known_hosts).look_up(hop.address, hop.port)
+    if not hop.pins:
+        return listed
+    try:
+        pins = tuple(normal_key(pin) for pin in hop.pins)
+    except ValueError as error:
+        raise HostKeyRefused(
+            f"{hop}: a key in the host's `host_keys` cannot be read: {error}",
+            hint="write `<type> <base64>` as in /etc/ssh/ssh_host_ed25519_key.pub",
+        ) from error
+    return HostTrust(accepted=pins, revoked=listed.revoked, has_authority=False)
+
+
+def _channel(hop: Hop, bastion: Bastion, budget: Budget) -> paramiko.Channel:
+    transport = bastion.link.result().transport
+    through = bastion.key[-1]
+    try:
+        return transport.open_channel(
+            "direct-tcpip", (hop.address, hop.port), ("127.0.0.1", 0), timeout=budget.left()
+        )
+    except paramiko.ChannelException as error:
+        # The bastion alone knows whether the port was closed or nobody answered.
+        words = readable(error.text)
+        raise HostUnreachable(f"{hop}: bastion {through} cannot reach it: {words}") from error
+    except (paramiko.SSHException, OSError, EOFError) as error:
+        raise HostUnreachable(
+            f"{hop}: no way through bastion {through}: {readable(str(error))}"
+        ) from error

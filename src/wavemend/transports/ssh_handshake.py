@@ -1,0 +1,311 @@
+"""From nothing to a logged-in connection: socket, host key, login; each step bounded and named.
+
+The order is the safety: the host key is compared before anything about the login is sent.
+"""
+
+import contextlib
+import errno
+import ipaddress
+import logging
+import queue
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import paramiko
+
+from wavemend.errors import (
+    HostAnswerInvalid,
+    HostKeyRefused,
+    HostNameUnknown,
+    HostPortClosed,
+    HostSilent,
+    HostUnreachable,
+    LoginRefused,
+    TransportError,
+)
+from wavemend.transports.output import readable
+from wavemend.transports.ssh_known_hosts import KEY_TYPES, HostTrust, fingerprint
+from wavemend.transports.ssh_route import Hop
+
+USER_TIMEOUT_MS = 10_000
+"""Unacknowledged data older than this ends the connection: a silent partition is seen after some
+16 s instead of hanging for minutes (measured)."""
+
+KEEPALIVE_SECONDS = 5
+"""A quiet connection sends something this often, so that USER_TIMEOUT_MS has data to judge by."""
+
+KEX = (
+    "curve25519-sha256@libssh.org",
+    "mlkem768x25519-sha256",
+    "ecdh-sha2-nistp256",
+    "ecdh-sha2-nistp384",
+    "ecdh-sha2-nistp521",
+)
+CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes256-ctr")
+MACS = (
+    "hmac-sha2-256-etm@openssh.com",
+    "hmac-sha2-512-etm@openssh.com",
+    "hmac-sha2-256",
+    "hmac-sha2-512",
+)
+"""Modern algorithms only, cheapest first; the Diffie-Hellman groups cost four times the CPU."""
+
+SIGNATURES = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}
+"""How a type of key signs, where the names differ; SHA-1 signatures are not offered."""
+
+LOG = "wavemend.transports.paramiko"
+# Each failure is raised once as our own error; the library's tracebacks, with words of unknown
+# hosts in them, would reach the operator's terminal as well.
+logging.getLogger(LOG).setLevel(logging.CRITICAL)
+
+
+Answer = TypeVar("Answer")
+
+
+class Budget:
+    """What is left of the time for one connection, by the monotonic clock."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._ends_at = time.monotonic() + seconds
+
+    def left(self) -> float:
+        """Return the seconds left, never below zero."""
+        return max(0.0, self._ends_at - time.monotonic())
+
+    def extend(self, seconds: float) -> None:
+        """Give back time spent waiting for ourselves."""
+        self._ends_at += seconds
+
+
+@dataclass(slots=True)
+class Link:
+    """A connection being set up; `close` ends its socket and its threads at any stage."""
+
+    sock: socket.socket | paramiko.Channel
+    transport: paramiko.Transport
+    on_close: Callable[[], None] | None = None
+    """Called once at the end, to give back the bastion this connection goes through."""
+
+    def close(self) -> None:
+        """Close at whatever stage; never raises, may be called twice."""
+        # Cancels paramiko's handshake timer, which would outlive the connection otherwise.
+        self.transport.packetizer.complete_handshake()
+        if isinstance(self.sock, socket.socket):
+            with contextlib.suppress(OSError):  # wakes the reading thread at once
+                self.sock.shutdown(socket.SHUT_RDWR)
+        self.transport.close()
+        self.sock.close()
+        if self.transport.is_alive() and self.transport is not threading.current_thread():
+            self.transport.join(2.0)
+        on_close, self.on_close = self.on_close, None
+        if on_close is not None:
+            on_close()
+
+
+def open_socket(hop: Hop, budget: Budget) -> socket.socket:
+    """Connect to a hop, trying each of its addresses within the budget."""
+    addresses = _look_up(hop, budget)
+    failure: OSError | None = None
+    for tried, (family, address) in enumerate(addresses):
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            sock.settimeout(max(0.001, budget.left() / (len(addresses) - tried)))
+            _tune(sock)
+            sock.connect(address)
+        except OSError as error:
+            sock.close()
+            failure = error
+        else:
+            return sock
+    raise _no_connection(hop, failure, budget)
+
+
+def _tune(sock: socket.socket) -> None:
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux only; elsewhere the deadline alone bounds
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
+
+
+def _no_connection(hop: Hop, failure: OSError | None, budget: Budget) -> HostUnreachable:
+    if isinstance(failure, ConnectionRefusedError):
+        return HostPortClosed(
+            f"{hop}: the machine answers and the port is closed",
+            hint="is sshd running, and on this port?",
+        )
+    if isinstance(failure, TimeoutError) or (failure and failure.errno == errno.ETIMEDOUT):
+        return HostUnreachable(f"{hop}: no answer within {budget.seconds:g} s")
+    return HostUnreachable(f"{hop}: no connection: {failure}")
+
+
+def _look_up(hop: Hop, budget: Budget) -> list[tuple[int, tuple[Any, ...]]]:
+    """Resolve a name within the budget: the system's resolver has no time-out of its own."""
+    try:
+        literal = ipaddress.ip_address(hop.address)
+    except ValueError:
+        pass
+    else:
+        family = socket.AF_INET if literal.version == 4 else socket.AF_INET6
+        return [(family, (hop.address, hop.port))]
+    try:
+        found = _bounded(
+            lambda: socket.getaddrinfo(hop.address, hop.port, type=socket.SOCK_STREAM),
+            budget.left(),
+        )
+    except TimeoutError:
+        raise HostNameUnknown(
+            f"{hop}: the name was not resolved within {budget.seconds:g} s",
+            hint="check the name servers of this machine",
+        ) from None
+    except (OSError, UnicodeError) as error:
+        raise HostNameUnknown(f"{hop}: the name does not resolve: {error}") from error
+    return [(family, address) for family, _, _, _, address in found]
+
+
+def _bounded(call: Callable[[], Answer], seconds: float) -> Answer:
+    """Run a call that cannot be bounded itself; one that hangs is left to a daemon thread."""
+    answer: queue.SimpleQueue[Answer | OSError | UnicodeError] = queue.SimpleQueue()
+
+    def work() -> None:
+        try:
+            answer.put(call())
+        except (OSError, UnicodeError) as error:
+            answer.put(error)
+
+    threading.Thread(target=work, name="wavemend-name-lookup", daemon=True).start()
+    try:
+        got = answer.get(timeout=seconds)
+    except queue.Empty:
+        raise TimeoutError from None
+    if isinstance(got, OSError | UnicodeError):
+        raise got
+    return got
+
+
+def shake_hands(link: Link, hop: Hop, trust: HostTrust, budget: Budget) -> str:
+    """Agree on keys with the server and verify its host key; return it as `<type> <base64>`.
+
+    Raises HostSilent, HostKeyRefused or HostAnswerInvalid. Nothing about the login is sent here.
+    """
+    transport = link.transport
+    _choose_algorithms(transport, trust)
+    # Ours is the bound; paramiko's own must not end a stage earlier, nor its threads live on.
+    transport.banner_timeout = transport.handshake_timeout = budget.left() + 5
+    done = threading.Event()
+    transport.start_client(event=done)
+    if not done.wait(budget.left()):
+        stage = "stops in the key exchange" if transport.remote_version else "does not speak SSH"
+        raise HostSilent(
+            f"{hop}: accepts connections and {stage} (waited {budget.seconds:g} s)",
+            hint="an overloaded or frozen host, or something else on this port",
+        )
+    if not transport.is_active():
+        raise _broken_off(hop, transport, trust)
+    key = transport.get_remote_server_key()
+    presented = f"{key.get_name()} {key.get_base64()}"
+    verify(hop, trust, presented)
+    transport.set_keepalive(KEEPALIVE_SECONDS)
+    return presented
+
+
+def _choose_algorithms(transport: paramiko.Transport, trust: HostTrust) -> None:
+    """Offer modern algorithms, and only the known key's type: a host has several keys."""
+    options = transport.get_security_options()
+    options.kex = tuple(name for name in KEX if name in options.kex)
+    options.ciphers = tuple(name for name in CIPHERS if name in options.ciphers)
+    options.digests = tuple(name for name in MACS if name in options.digests)
+    known = {key.split()[0] for key in trust.accepted}
+    kinds = [kind for kind in KEY_TYPES if kind in known] or KEY_TYPES
+    options.key_types = tuple(name for kind in kinds for name in SIGNATURES.get(kind, (kind,)))
+
+
+def _broken_off(hop: Hop, transport: paramiko.Transport, trust: HostTrust) -> TransportError:
+    failure = transport.get_exception()
+    words = readable(str(failure or "the server disconnected"))
+    if not transport.remote_version:
+        return HostSilent(
+            f"{hop}: accepts the connection and does not speak SSH: {words}",
+            hint="too many connections at once (MaxStartups of sshd), or not an SSH server",
+        )
+    if isinstance(failure, paramiko.ssh_exception.IncompatiblePeer):
+        if "host key" in words:
+            return _refused(hop, trust, "no key of the expected type")
+        return HostAnswerInvalid(
+            f"{hop}: no common modern algorithm: {words}",
+            hint="wavemend offers curve25519 or ECDH, AES-GCM or AES-CTR, and SHA-2; update sshd",
+        )
+    if failure is None or isinstance(failure, EOFError | OSError):
+        return HostSilent(f"{hop}: breaks off in the key exchange: {words}")
+    return HostAnswerInvalid(f"{hop}: the key exchange failed: {words}")
+
+
+def verify(hop: Hop, trust: HostTrust, presented: str) -> None:
+    """Raise HostKeyRefused unless the presented key is a known one that is not revoked."""
+    if presented in trust.revoked:
+        raise HostKeyRefused(
+            f"{hop}: presents the key {fingerprint(presented)}, which known_hosts marks as"
+            " revoked; no credential was sent",
+            hint="give the host a new key and list that one",
+        )
+    if presented not in trust.accepted:
+        raise _refused(hop, trust, fingerprint(presented))
+
+
+def _refused(hop: Hop, trust: HostTrust, presented: str) -> HostKeyRefused:
+    if trust.accepted:
+        expected = " or ".join(fingerprint(key) for key in trust.accepted)
+        return HostKeyRefused(
+            f"{hop}: the host key has changed: expected {expected}, presented {presented};"
+            " no credential was sent",
+            hint="if the host was reinstalled, compare the new fingerprint on its console and"
+            " replace the pinned key; if not, somebody may stand in between",
+        )
+    if trust.has_authority:
+        return HostKeyRefused(
+            f"{hop}: known only through a @cert-authority line, and wavemend verifies plain keys;"
+            f" presented {presented}; no credential was sent",
+            hint="add the host's own key to known_hosts or to the host's `host_keys`",
+        )
+    return HostKeyRefused(
+        f"{hop}: the host key is unknown: expected a key pinned in `host_keys` or listed in the"
+        f" login's known_hosts, presented {presented}; no credential was sent",
+        hint="compare the fingerprint on the host's console (ssh-keygen -lf"
+        " /etc/ssh/ssh_host_ed25519_key.pub), then list the key",
+    )
+
+
+def log_in(
+    link: Link, hop: Hop, login_name: str, keys: Sequence[paramiko.PKey], budget: Budget
+) -> None:
+    """Offer the keys one after the other. Raises LoginRefused, HostSilent or HostUnreachable."""
+    transport = link.transport
+    for key in keys:
+        done = threading.Event()
+        try:
+            transport.auth_publickey(hop.user, key, done)
+        except (paramiko.SSHException, OSError, EOFError) as error:
+            raise _dropped(hop, str(error)) from error
+        if not done.wait(budget.left()):
+            raise HostSilent(
+                f"{hop}: stops in the login (waited {budget.seconds:g} s)",
+                hint="an overloaded or frozen host, or a directory service that does not answer",
+            )
+        if transport.is_authenticated():
+            return
+        failure = transport.get_exception()
+        if isinstance(failure, EOFError | OSError):
+            raise _dropped(hop, str(failure))
+        if not transport.is_active():
+            break  # a proper goodbye of the server: it wants no further attempt
+    raise LoginRefused(
+        f"{hop}: refuses the login {login_name!r} as user {hop.user!r} by public key",
+        hint="is the public key in the user's authorized_keys, and may the user log in?",
+    )
+
+
+def _dropped(hop: Hop, words: str) -> HostUnreachable:
+    return HostUnreachable(f"{hop}: the connection broke during the login: {readable(words)}")

@@ -1,0 +1,1 @@
+"""Prefect tasks: names, tags, retries of reads, artifacts. Decisions live in `wavemend`."""

@@ -1,0 +1,104 @@
+"""Tasks that work on hosts: look, prepare, patch, verify. One task run per host or shard.
+
+Only looks are retried. A task that changes hosts is never retried by Prefect and never cached:
+the ledger knows what was begun, and the executor goes on from there.
+"""
+
+from prefect import get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+
+from tasks.workbench import Running, Workbench
+from wavemend.execution.attempt import attempt_host
+from wavemend.execution.order import Order
+from wavemend.observations import Look
+from wavemend.outcomes import Outcome
+from wavemend.snapshots import RestorePoint
+from wavemend.steps.preflight import preflight_host
+from wavemend.steps.prepare import prepare_host
+from wavemend.steps.waves import verify_host
+
+TASKS_PER_WAVE = 200
+"""Above that, one task run per shard of hosts: Prefect loses records of larger bursts."""
+
+SHARD = 25
+
+
+def shards(names: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    """Split a wave's hosts into what one task run does: one host each, or 25 in large waves."""
+    size = 1 if len(names) <= TASKS_PER_WAVE else SHARD
+    return tuple(names[at : at + size] for at in range(0, len(names), size))
+
+
+def label(names: tuple[str, ...]) -> str:
+    """Return what the UI calls a shard."""
+    return names[0] if len(names) == 1 else f"{names[0]} … {names[-1]} ({len(names)})"
+
+
+@task(
+    task_run_name="preflight {name}",
+    tags=["reads-hosts"],
+    cache_policy=NO_CACHE,
+    retries=2,
+    retry_delay_seconds=[5, 15],
+    retry_jitter_factor=0.5,
+)
+def preflight(bench: Workbench, name: str, rollout_id: str) -> Look:
+    """Look at one host with a fresh package index. A host that does not answer is a value."""
+    seen = preflight_host(bench.hands, bench.fleet.host(name), rollout_id)
+    log = get_run_logger()
+    if seen.facts is None:
+        log.warning("%s: %s", name, seen.detail)
+    else:
+        what = "SIMULATED host, " if seen.facts.simulated else ""
+        log.info("%s: %s%d updates pending", name, what, len(seen.facts.pending))
+    return seen
+
+
+@task(task_run_name="prepare {name}", tags=["reads-hosts"], cache_policy=NO_CACHE)
+def prepare(running: Running, name: str) -> RestorePoint:
+    """Prove a restore point for one host before anything is changed."""
+    bench, plan = running.bench, running.plan
+    profile = bench.fleet.profile(plan.profile)
+    point = prepare_host(bench.hands, running.lease, plan, bench.fleet.host(name), profile)
+    get_run_logger().info("%s: %s (%s)", name, point.detail, point.restores)
+    return point
+
+
+@task(
+    task_run_name="{wave}: patch {shown}",
+    tags=["changes-hosts"],
+    cache_policy=NO_CACHE,  # an earlier run's answer is never this run's truth
+    retries=0,  # a half-applied update is looked at, not repeated
+)
+def patch(running: Running, wave: str, names: tuple[str, ...], shown: str) -> tuple[Outcome, ...]:
+    """Bring these hosts to their outcome. A host's trouble is an outcome; a bug is raised."""
+    bench, plan = running.bench, running.plan
+    outcomes = []
+    for name in names:
+        order = Order(
+            lease=running.lease,
+            plan=plan,
+            host=bench.fleet.host(name),
+            profile=bench.fleet.profile(plan.profile),
+            tenant=running.tenant,
+        )
+        outcome = attempt_host(bench.hands, order)
+        get_run_logger().info("%s: %s", name, outcome)
+        outcomes.append(outcome)
+    return tuple(outcomes)
+
+
+@task(
+    task_run_name="verify {name}",
+    tags=["reads-hosts"],
+    cache_policy=NO_CACHE,
+    retries=1,
+    retry_delay_seconds=5,
+)
+def verify(running: Running, name: str) -> str:
+    """Look at one host once more, after everything; return what is not as it was left."""
+    host = running.bench.fleet.host(name)
+    _, difference = verify_host(running.bench.hands, running.plan, host)
+    if difference:
+        get_run_logger().warning("%s: %s", name, difference)
+    return difference

@@ -1,0 +1,92 @@
+"""Tasks about the rollout as a whole: plan, gates, waits, closing, hooks, report."""
+
+import shlex
+from datetime import datetime
+
+from prefect import get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+from prefect_shell import ShellOperation
+
+from tasks.workbench import Running, Workbench
+from wavemend.errors import RolloutHalted
+from wavemend.ledger import rollouts
+from wavemend.ledger.rollouts import Lease
+from wavemend.plans import Plan, PlannedWave
+from wavemend.reporting import WrittenReport, write_rollout_report
+from wavemend.rollout import GateNumbers
+from wavemend.steps import waves
+from wavemend.steps.freeze import freeze_plan
+
+
+@task(task_run_name="freeze plan", cache_policy=NO_CACHE)
+def freeze(bench: Workbench, lease: Lease) -> Plan:
+    """Match, rank and plan; the plan's digest is what is approved and what runs."""
+    intelligence = bench.intelligence()
+    for warning in intelligence.warnings:
+        get_run_logger().warning("%s", warning)
+    with bench.hands.ledger.reading() as book:
+        row = rollouts.get_rollout(book, lease.rollout_id)
+    plan = freeze_plan(bench.hands, lease, row, bench.fleet, intelligence)
+    get_run_logger().info("plan %s: %d hosts", plan.digest, len(plan.hosts))
+    return plan
+
+
+@task(task_run_name="{title}", cache_policy=NO_CACHE)
+def wait_until(running: Running, title: str, until: datetime) -> None:
+    """Wait for a soak or a gap to pass, by the wall clock that the ledger's times are in."""
+    get_run_logger().info("%s: until %s UTC", title, f"{until:%H:%M:%S}")
+    hands = running.bench.hands
+    while (left := (until - hands.clock()).total_seconds()) > 0:
+        hands.sleep(min(left, 1.0))
+
+
+@task(task_run_name="gate {wave.name}", cache_policy=NO_CACHE)
+def judge(running: Running, wave: PlannedWave) -> GateNumbers:
+    """Decide from observed outcomes whether the next wave may start."""
+    numbers = waves.decide_gate(running.bench.hands, running.lease, wave)
+    log = get_run_logger()
+    told = f"gate {wave.name}: {numbers.good} good, {numbers.errors} errors"
+    if numbers.passed:
+        log.info("%s: passed", told)
+    else:
+        log.warning("%s: FAILED: %s", told, numbers.reason)
+    return numbers
+
+
+@task(task_run_name="close: {reason}", cache_policy=NO_CACHE)
+def close(running: Running, hosts: tuple[str, ...], reason: str) -> None:
+    """Start nothing further; every host left gets `not_attempted` with the reason."""
+    waves.close(running.bench.hands, running.lease, running.plan, hosts, reason)
+    get_run_logger().warning("closed: %s (%d hosts not attempted)", reason, len(hosts))
+
+
+@task(task_run_name="hook {number}: {shown}", cache_policy=NO_CACHE)
+def run_hook(argv: tuple[str, ...], number: int, shown: str, seconds: float = 300.0) -> None:
+    """Run one of the profile's commands on this worker, through prefect-shell.
+
+    Raises RolloutHalted when it fails or does not end in time.
+    """
+    log = get_run_logger()
+    operation = ShellOperation(
+        commands=[f"timeout {seconds:.0f} {shlex.join(argv)}"], stream_output=False
+    )
+    try:
+        for line in operation.run():
+            log.info("%s", line)
+    except RuntimeError as error:
+        raise RolloutHalted(f"the hook {shown} failed: {error}") from error
+
+
+@task(task_run_name="report", cache_policy=NO_CACHE)
+def report(running: Running) -> WrittenReport:
+    """Write the rollout's page and its JSON from the ledger, and nothing else."""
+    bench = running.bench
+    written = write_rollout_report(
+        bench.hands.ledger,
+        bench.fleet,
+        running.plan.rollout,
+        bench.site.reports,
+        bench.hands.clock(),
+    )
+    get_run_logger().info("%s", written.summary)
+    return written

@@ -1,0 +1,62 @@
+"""Scanning hosts outside a rollout: facts, findings, and a table of both."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from prefect import get_run_logger, task
+from prefect.artifacts import create_table_artifact
+from prefect.cache_policies import NO_CACHE
+
+from tasks.workbench import Workbench
+from wavemend.steps.scan import scan_host
+
+
+@dataclass(frozen=True, slots=True)
+class ScanLine:
+    """One host of a scan, in a form that is shown. `pending` None: it did not answer."""
+
+    host: str
+    tenant: str
+    pending: int | None
+    findings: int
+    most_urgent: str
+    note: str
+
+
+@task(
+    task_run_name="scan {name}",
+    tags=["reads-hosts"],
+    cache_policy=NO_CACHE,
+    retries=1,
+    retry_delay_seconds=10,
+)
+def scan(bench: Workbench, name: str) -> ScanLine:
+    """Look at one host and match its packages with the feeds."""
+    host = bench.fleet.host(name)
+    seen, ranked = scan_host(bench.hands, bench.intelligence(), host)
+    if seen.facts is None:
+        get_run_logger().warning("%s: %s", name, seen.detail)
+        note = f"{seen.reason}: {seen.detail}"
+        return ScanLine(name, host.tenant, None, 0, "", note)
+    first = f"{ranked[0].finding.cve} ({ranked[0].priority.lane})" if ranked else ""
+    note = "SIMULATED" if seen.facts.simulated else ""
+    return ScanLine(name, host.tenant, len(seen.facts.pending), len(ranked), first, note)
+
+
+def show_scan(lines: Sequence[ScanLine]) -> None:
+    """Publish the scan as a table."""
+    create_table_artifact(
+        key="scan",
+        table=[
+            {
+                "host": line.host,
+                "company": line.tenant,
+                "pending": "no answer" if line.pending is None else line.pending,
+                "findings": line.findings,
+                "most urgent": line.most_urgent,
+                "note": line.note,
+            }
+            for line in lines
+        ],
+        description="What every host lacks. Nothing was changed.",
+    )

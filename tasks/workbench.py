@@ -1,0 +1,74 @@
+"""What every task of a run works with: the site, the ledger, the fleet in force, the hands."""
+
+from datetime import timedelta
+from threading import Lock
+
+from blocks.site import WavemendSite
+from wavemend.advisories import Intelligence
+from wavemend.execution.hands import Hands
+from wavemend.feeds.intelligence import load_intelligence
+from wavemend.fleet import Fleet
+from wavemend.ledger.intake import current_fleet, fleet_of
+from wavemend.ledger.rollouts import Lease
+from wavemend.plans import Plan
+from wavemend.site import Site, hands_of
+
+
+class Workbench:
+    """Opened once per process; tasks of one run share it.
+
+    No dataclass on purpose: Prefect walks into those for every task run, fleet and all.
+    """
+
+    __slots__ = ("_intelligence", "_lock", "fleet", "hands", "site")
+
+    def __init__(self, site: Site, fleet: Fleet, hands: Hands) -> None:
+        self.site = site
+        self.fleet = fleet
+        self.hands = hands
+        self._intelligence: Intelligence | None = None
+        self._lock = Lock()
+
+    def intelligence(self) -> Intelligence:
+        """Return what the feeds say, read once per process: all hosts are judged by the same."""
+        with self._lock:
+            if self._intelligence is None:
+                max_age = timedelta(hours=self.fleet.feeds.max_age_hours)
+                self._intelligence = load_intelligence(
+                    self.site.feed_cache, self.hands.clock(), max_age
+                )
+            return self._intelligence
+
+
+class Running:
+    """A rollout that this process holds the lease of, with its frozen plan.
+
+    Hosts, logins and profiles are those of the fleet the plan was made for, even if another one
+    was applied since. Who may approve is asked of the fleet in force: a name taken out counts
+    no more.
+    """
+
+    __slots__ = ("bench", "lease", "plan", "tenant")
+
+    def __init__(self, bench: Workbench, lease: Lease, plan: Plan) -> None:
+        ledger = bench.hands.ledger
+        with ledger.reading() as book:
+            planned = fleet_of(book, plan.fleet_digest)
+            in_force = current_fleet(book)
+        self.bench = Workbench(bench.site, planned, hands_of(bench.site, ledger, planned))
+        self.lease = lease
+        self.plan = plan
+        self.tenant = in_force.tenant(plan.tenant)
+
+
+def open_workbench(site: str) -> Workbench:
+    """Open the installation behind a `Wavemend Site` block of that name."""
+    block = WavemendSite.load(site)
+    if not isinstance(block, WavemendSite):  # `load` is asynchronous inside an event loop
+        raise TypeError("the site block is loaded in synchronous code only")
+    place = block.to_core()
+    ledger = place.open_ledger()
+    ledger.check()
+    with ledger.reading() as book:
+        fleet = current_fleet(book)
+    return Workbench(place, fleet, hands_of(place, ledger, fleet))

@@ -1,0 +1,56 @@
+"""The lab's own archive while a lab runs: what it offers, and offering more."""
+
+import shutil
+from pathlib import Path
+
+from tests.lab import archive
+from tests.lab.errors import LabError
+from tests.lab.image import LAB_FIELDS, Image
+from tests.lab.packages import PACKAGES
+
+
+class LabArchive:
+    """The archive of one lab: the packages are the image's, the lists and signatures its own."""
+
+    def __init__(self, image: Image, folder: Path) -> None:
+        """Start with everything but the packages kept for later."""
+        self._image = image
+        self._folder = folder
+        # The key is copied: gpg writes beside it, and two labs may sign at the same time.
+        self._secrets = folder / "secrets"
+        self._offered = {package.deb for package in PACKAGES if not package.late}
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True, mode=0o755)
+        shutil.copytree(image.secrets, self._secrets, ignore=shutil.ignore_patterns("S.*"))
+        self._write()
+
+    def folders(self) -> dict[str, Path]:
+        """Return what the mirror serves, by the first two parts of the address."""
+        dists = self._image.folder / "dists"
+        served = {"wavemend-lab/dists": self._folder / "dists"}
+        for name in ("debian", "debian-security", "wavemend-lab"):
+            served[f"{name}/pool"] = self._image.folder / "pool"
+            served.setdefault(f"{name}/dists", dists / name)
+        return served
+
+    def publish(self, package: str, version: str) -> None:
+        """Offer one more built package, and sign the new list."""
+        built = {(each.name, each.version): each.deb for each in PACKAGES}
+        if (package, version) not in built:
+            late = ", ".join(f"{each.name} {each.version}" for each in PACKAGES if each.late)
+            raise LabError(f"there is no {package} {version} to publish (there are: {late})")
+        self._offered.add(built[package, version])
+        self._write()
+
+    def _write(self) -> None:
+        image = self._image
+        fields = {**LAB_FIELDS, "Codename": image.codename}
+        pool = image.folder / "pool"
+        stanzas = [archive.stanza(pool / deb, f"pool/{deb}") for deb in sorted(self._offered)]
+        dists = self._folder / f"dists-{len(self._offered)}"
+        archive.write_archive(dists, stanzas, fields=fields, architecture=image.architecture)
+        archive.sign(image.root, self._secrets, dists / image.codename / "Release")
+        # Hosts may read at this moment: the new archive takes the old one's place in one step.
+        link = self._folder / "dists.new"
+        link.symlink_to(dists.name)
+        link.rename(self._folder / "dists")

@@ -1,0 +1,106 @@
+"""Which hosts a lab has, and what is odd about each of them."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.lab.errors import LabError
+from tests.lab.packages import DAY_ZERO_PACKAGES
+
+# The last byte of an address is 10 + number, and the gateway's end of the cable is .254.
+MAX_HOSTS = 200
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
+
+
+@dataclass(frozen=True, slots=True)
+class HostSpec:
+    """One host on day zero.
+
+    Attributes:
+        name: Host name, letters, digits and dashes.
+        packages: Lab packages installed at version 1.0.
+        held: Packages marked with `apt-mark hold`.
+        power: `on` or `off` when the lab comes up.
+        files: Text files written after the packages were installed, by absolute path.
+    """
+
+    name: str
+    packages: tuple[str, ...] = ("wm-fine",)
+    held: tuple[str, ...] = ()
+    power: str = "on"
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse what could only fail later, inside a half-built host."""
+        if not _NAME.fullmatch(self.name):
+            raise LabError(f"'{self.name}' is not a host name: use a-z, 0-9 and dashes")
+        if unknown := sorted(set(self.packages) - DAY_ZERO_PACKAGES):
+            known = ", ".join(sorted(DAY_ZERO_PACKAGES))
+            raise LabError(f"{self.name}: no such lab package: {unknown[0]} (there are: {known})")
+        if self.power not in {"on", "off"}:
+            raise LabError(f"{self.name}: power is 'on' or 'off', not '{self.power}'")
+        if bad := [path for path in self.files if not path.startswith("/") or ".." in path]:
+            raise LabError(f"{self.name}: '{bad[0]}' is not an absolute path")
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the form used in spec files and on the supervisor's socket."""
+        return {**asdict(self), "files": dict(self.files)}
+
+
+DEFAULT_HOSTS = (
+    HostSpec("web1"),
+    HostSpec("web2"),
+    HostSpec(
+        "web3",
+        packages=("wm-fine", "wm-conffile"),
+        files={"/etc/wm-conffile.conf": "greeting = edited by the administrator\n"},
+    ),
+    HostSpec("app1", packages=("wm-fine", "wm-late"), held=("zip",)),
+    HostSpec("db1"),
+    HostSpec("cold1", power="off"),
+    HostSpec("shop1", packages=("wm-fine", "wm-slow")),
+    HostSpec("shop2", packages=("wm-fine", "wm-newdep")),
+    HostSpec("api1", packages=("wm-fails",)),
+    HostSpec("files1", packages=("wm-fine", "wm-reboot")),
+)
+
+
+def default_hosts(count: int) -> tuple[HostSpec, ...]:
+    """Return the first hosts of the default table; beyond it, plain ones named node11 and on."""
+    if not 1 <= count <= MAX_HOSTS:
+        raise LabError(f"a lab has 1 to {MAX_HOSTS} hosts, not {count}")
+    more = (HostSpec(f"node{number}") for number in range(len(DEFAULT_HOSTS) + 1, count + 1))
+    return (*DEFAULT_HOSTS[:count], *more)
+
+
+def spec_from_json(entry: Mapping[str, Any]) -> HostSpec:
+    """Read one host of a spec file; an unknown field is refused, not ignored."""
+    try:
+        lists = {key: tuple(entry[key]) for key in ("packages", "held") if key in entry}
+        return HostSpec(**{**entry, **lists})
+    except TypeError as error:
+        raise LabError(f"a host of the spec cannot be read: {error}") from None
+
+
+def load_spec(path: Path) -> tuple[HostSpec, ...]:
+    """Read a spec file: a JSON list of hosts."""
+    try:
+        entries = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise LabError(f"the spec {path} cannot be read: {error}") from None
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise LabError(f"the spec {path} must be a JSON list of hosts")
+    return check_hosts([spec_from_json(entry) for entry in entries])
+
+
+def check_hosts(hosts: Sequence[HostSpec]) -> tuple[HostSpec, ...]:
+    """Refuse an empty lab, too many hosts, and a name used twice."""
+    names = [host.name for host in hosts]
+    if not 1 <= len(names) <= MAX_HOSTS:
+        raise LabError(f"a lab has 1 to {MAX_HOSTS} hosts, not {len(names)}")
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise LabError(f"the host name '{twice[0]}' is used twice")
+    return tuple(hosts)

@@ -1,0 +1,436 @@
+"""What a rollout does next follows from the plan, the ledger and the time, and from nothing else."""
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.cases.rollouts.build import (
+    BROAD,
+    CRITICAL,
+    LAST_START,
+    PILOT,
+    PLAN,
+    START,
+    attempts,
+    ended,
+    plan_of,
+    wave,
+)
+from wavemend.outcomes import Outcome
+from wavemend.plans import Plan, PlannedWave
+from wavemend.rollout import (
+    Action,
+    AskApproval,
+    AttemptState,
+    AttemptView,
+    Close,
+    Done,
+    Gap,
+    JudgeGate,
+    Prepare,
+    Report,
+    RolloutView,
+    RunWave,
+    Soak,
+    Standing,
+    Verify,
+    errors_in,
+    in_flight,
+    judge_gate,
+    next_action,
+)
+
+MINUTE = timedelta(minutes=1)
+PREPARED = frozenset({"prepared"})
+INTENT = AttemptView(state=AttemptState.INTENT)
+RUNNING = AttemptView(state=AttemptState.RUNNING)
+
+
+def view(**fields: object) -> RolloutView:
+    return replace(RolloutView(steps=PREPARED), **fields)  # type: ignore[arg-type]
+
+
+AFTER_PILOT = view(attempts=attempts(PILOT.hosts), gates={1: True})
+AFTER_BROAD = view(attempts=attempts([*PILOT.hosts, *BROAD.hosts]), gates={1: True, 2: True})
+
+
+# --- the way through ----------------------------------------------------------------------------
+
+
+def test_restore_points_come_before_everything() -> None:
+    assert next_action(PLAN, RolloutView(), START) == Prepare(
+        ("db1", "web1", "web2", "web3", "web4", "web5")
+    )
+
+
+def test_the_pilot_comes_first_and_in_the_plans_own_order() -> None:
+    turned = plan_of(wave(1, "zeta", "alpha", kind="pilot"))
+
+    assert next_action(PLAN, view(), START) == RunWave(PILOT, ("web1", "web2"))
+    assert next_action(turned, view(), START) == RunWave(turned.waves[0], ("zeta", "alpha"))
+
+
+def test_only_hosts_without_an_attempt_are_started() -> None:
+    half = view(attempts=attempts(["web1"]))
+
+    assert next_action(PLAN, half, START) == RunWave(PILOT, ("web2",))
+
+
+def test_a_wave_is_judged_when_its_last_host_has_ended() -> None:
+    assert next_action(PLAN, view(attempts=attempts(PILOT.hosts)), START) == JudgeGate(PILOT)
+
+
+def test_the_next_wave_starts_when_the_gate_is_passed() -> None:
+    assert next_action(PLAN, AFTER_PILOT, START) == RunWave(BROAD, BROAD.hosts)
+
+
+def test_a_wave_of_hosts_that_were_all_settled_before_is_judged_too() -> None:
+    blocked = view(attempts=attempts(PILOT.hosts, Outcome.BLOCKED))
+
+    assert next_action(PLAN, blocked, START) == JudgeGate(PILOT)
+
+
+def test_after_the_last_gate_everything_is_verified_reported_and_done() -> None:
+    names = [*PILOT.hosts, *BROAD.hosts, *CRITICAL.hosts]
+    seen = view(attempts=attempts(names), gates={1: True, 2: True, 3: True})
+    verified = replace(seen, steps=seen.steps | {"verified"})
+    reported = replace(verified, steps=verified.steps | {"reported"})
+
+    assert next_action(PLAN, seen, START) == Verify(tuple(sorted(names)))
+    assert next_action(PLAN, verified, START) == Report()
+    assert next_action(PLAN, reported, START) == Done()
+
+
+def test_a_plan_without_hosts_goes_straight_to_its_report() -> None:
+    assert next_action(plan_of(), RolloutView(), START) == Verify(())
+    assert next_action(plan_of(), view(steps=frozenset({"verified"})), START) == Report()
+
+
+# --- what was begun is collected first ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", [INTENT, RUNNING], ids=["intent", "running"])
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"stopped": "fire"},
+        {"steps": frozenset({"prepared", "closed"})},
+        {"steps": frozenset({"prepared", "closed", "verified", "reported"})},
+        {"gates": {1: False}},
+        {"standing": Standing.REJECTED},
+    ],
+    ids=["plain", "stopped", "closed", "reported", "gate failed", "rejected"],
+)
+def test_an_unfinished_attempt_comes_before_whatever_was_decided_since(
+    state: AttemptView, more: dict[str, object]
+) -> None:
+    seen = view(attempts={"web1": ended(), "web2": state}, **more)
+
+    assert next_action(PLAN, seen, START) == RunWave(PILOT, ("web2",))
+    assert next_action(PLAN, seen, LAST_START + timedelta(days=30)) == RunWave(PILOT, ("web2",))
+
+
+def test_unfinished_attempts_of_an_earlier_wave_come_first() -> None:
+    seen = view(attempts={"web3": RUNNING, "web1": RUNNING})
+
+    assert next_action(PLAN, seen, START) == RunWave(PILOT, ("web1",))
+
+
+# --- soak and gap ---------------------------------------------------------------------------------
+
+
+def test_a_soak_counts_from_the_last_end_of_the_wave() -> None:
+    soaking = plan_of(wave(1, "web1", "web2", kind="pilot", soak=5 * MINUTE))
+    first = soaking.waves[0]
+    seen = view(attempts={"web1": ended(at=START), "web2": ended(at=START + MINUTE)})
+    until = START + 6 * MINUTE
+
+    assert next_action(soaking, seen, until - timedelta(seconds=1)) == Soak(first, until)
+    assert next_action(soaking, seen, until) == JudgeGate(first)
+
+
+def test_a_gap_counts_from_the_stored_end_so_a_restart_does_not_lose_or_repeat_it() -> None:
+    gapped = plan_of(replace(PILOT, gap_seconds=600), BROAD)
+    until = START + 10 * MINUTE
+
+    for late in range(10):  # each call is a new process: nothing but the ledger is kept
+        assert next_action(gapped, AFTER_PILOT, START + late * MINUTE) == Gap(BROAD, until)
+    assert next_action(gapped, AFTER_PILOT, until) == RunWave(BROAD, BROAD.hosts)
+
+
+def test_a_gap_is_not_left_again_in_the_middle_of_the_wave_it_preceded() -> None:
+    gapped = plan_of(replace(PILOT, gap_seconds=600), BROAD)
+    seen = replace(AFTER_PILOT, attempts={**AFTER_PILOT.attempts, "web3": ended()})
+
+    assert next_action(gapped, seen, START) == RunWave(BROAD, ("web4", "web5"))
+
+
+def test_the_longest_gap_of_all_earlier_waves_holds() -> None:
+    waves = (replace(PILOT, gap_seconds=7200), replace(BROAD, gap_seconds=60), wave(3, "app1"))
+    gapped = plan_of(*waves)
+    seen = view(
+        attempts=attempts(PILOT.hosts) | attempts(BROAD.hosts, at=START + 10 * MINUTE),
+        gates={1: True, 2: True},
+    )
+
+    assert next_action(gapped, seen, START) == Gap(waves[2], START + timedelta(hours=2))
+
+
+# --- gates ------------------------------------------------------------------------------------------
+
+
+def test_a_failed_gate_closes_the_rollout_with_its_numbers() -> None:
+    seen = replace(AFTER_PILOT, gates={1: False}, gate_reasons={1: "2 errors, at most 0 allowed"})
+
+    assert next_action(PLAN, seen, START) == Close(
+        "gate pilot-1: 2 errors, at most 0 allowed", ("db1", "web3", "web4", "web5")
+    )
+
+
+def test_one_error_beyond_the_limit_stops_the_issuing_inside_the_wave() -> None:
+    one = view(attempts=AFTER_PILOT.attempts | attempts(["web3"], Outcome.FAILED), gates={1: True})
+    two = replace(one, attempts=one.attempts | attempts(["web4"], Outcome.UNREACHABLE))
+
+    assert next_action(PLAN, one, START) == RunWave(BROAD, ("web4", "web5"))
+    assert next_action(PLAN, two, START) == Close(
+        "gate broad-2: 2 errors, at most 1 allowed", ("db1", "web5")
+    )
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "changes", "reason"),
+    [
+        ([Outcome.PATCHED] * 3, {}, ""),
+        ([Outcome.PATCHED_REBOOT_PENDING, Outcome.NOTHING_TO_DO, Outcome.PATCHED], {}, ""),
+        ([Outcome.PATCHED, Outcome.PATCHED, Outcome.FAILED], {"min_success_percent": 66}, ""),
+        (
+            [Outcome.PATCHED, Outcome.PATCHED, Outcome.FAILED],
+            {"min_success_percent": 67},
+            "66 % succeeded, at least 67 % needed",
+        ),
+        ([Outcome.PATCHED] * 2, {}, "1 of 3 hosts have no outcome"),
+        ([Outcome.FAILED, Outcome.NEEDS_HUMAN, Outcome.PATCHED], {}, "2 errors, at most 1 allowed"),
+        ([Outcome.BLOCKED] * 3, {}, "0 hosts observed, at least 1 needed"),
+        ([Outcome.SKIPPED, Outcome.PATCHED, Outcome.BLOCKED], {}, ""),
+        (
+            [Outcome.SKIPPED, Outcome.PATCHED, Outcome.BLOCKED],
+            {"min_observed": 2},
+            "1 hosts observed, at least 2 needed",
+        ),
+        ([Outcome.NOT_ATTEMPTED] * 3, {}, "0 hosts observed, at least 1 needed"),
+        ([Outcome.SKIPPED] * 3, {"min_observed": 0, "min_success_percent": 0}, ""),
+        ([Outcome.SKIPPED] * 3, {"min_observed": 0}, "0 % succeeded, at least 50 % needed"),
+    ],
+)
+def test_a_gate_counts_what_was_seen_and_takes_missing_for_bad(
+    outcomes: list[Outcome], changes: dict[str, int], reason: str
+) -> None:
+    judged = replace(BROAD, **changes)  # type: ignore[arg-type]
+    found = {name: ended(o) for name, o in zip(BROAD.hosts, outcomes, strict=False)}
+    numbers = judge_gate(judged, view(attempts=found))
+
+    assert (numbers.passed, numbers.reason) == (not reason, reason)
+    assert numbers.good == sum(outcome.is_good for outcome in outcomes)
+    assert numbers.errors == sum(outcome.is_bad for outcome in outcomes)
+
+
+def test_a_failed_or_unfinished_host_keeps_its_place_in_the_budget() -> None:
+    seen = view(
+        attempts={"web3": RUNNING, "web4": ended(Outcome.FAILED), "web5": ended(), "web1": INTENT}
+    )
+
+    assert in_flight(BROAD, seen) == 2
+    assert errors_in(BROAD, seen) == 1
+
+
+# --- approval, window, kill switch --------------------------------------------------------------------
+
+
+def test_a_critical_wave_asks_for_approval_and_runs_only_with_it() -> None:
+    approved = replace(AFTER_BROAD, standing=Standing.APPROVED)
+
+    assert next_action(PLAN, AFTER_BROAD, START) == AskApproval(CRITICAL)
+    assert next_action(PLAN, approved, START) == RunWave(CRITICAL, ("db1",))
+
+
+def test_a_rejection_closes_the_rollout() -> None:
+    rejected = replace(AFTER_BROAD, standing=Standing.REJECTED)
+
+    assert next_action(PLAN, rejected, START) == Close("rejected by the approver", ("db1",))
+
+
+def test_approval_that_does_not_come_before_the_cut_off_closes_the_rollout() -> None:
+    late = LAST_START + timedelta(seconds=1)
+    approved = replace(AFTER_BROAD, standing=Standing.APPROVED)
+
+    assert next_action(PLAN, AFTER_BROAD, LAST_START) == AskApproval(CRITICAL)
+    assert next_action(PLAN, AFTER_BROAD, late) == Close(
+        "window: no approval before the cut-off", ("db1",)
+    )
+    assert isinstance(next_action(PLAN, approved, late), Close)
+
+
+def test_nothing_starts_after_the_cut_off_to_the_second() -> None:
+    assert isinstance(next_action(PLAN, AFTER_PILOT, LAST_START), RunWave)
+    assert next_action(PLAN, AFTER_PILOT, LAST_START + timedelta(seconds=1)) == Close(
+        "window: the cut-off has passed", ("db1", "web3", "web4", "web5")
+    )
+
+
+def test_a_gap_that_ends_after_the_cut_off_ends_in_a_close_not_in_a_start() -> None:
+    gapped = plan_of(replace(PILOT, gap_seconds=86_400), BROAD)
+
+    assert isinstance(next_action(gapped, AFTER_PILOT, LAST_START), Gap)
+    assert isinstance(next_action(gapped, AFTER_PILOT, START + timedelta(days=1)), Close)
+
+
+def test_the_kill_switch_closes_the_rollout_before_anything_is_prepared() -> None:
+    assert next_action(PLAN, RolloutView(stopped="fire (by olga)"), START) == Close(
+        "stopped: fire (by olga)", tuple(host.name for host in PLAN.hosts)
+    )
+
+
+def test_a_closed_rollout_is_verified_and_reported_whatever_else_is_true() -> None:
+    seen = view(
+        attempts=attempts([host.name for host in PLAN.hosts], Outcome.NOT_ATTEMPTED),
+        steps=frozenset({"closed"}),
+        stopped="fire",
+        gates={1: False},
+    )
+
+    assert isinstance(next_action(PLAN, seen, START), Verify)
+    done = replace(seen, steps=frozenset({"closed", "verified"}))
+    assert next_action(PLAN, done, START) == Report()
+
+
+# --- any rollout, whatever happens to it ------------------------------------------------------------
+
+
+@dataclass
+class Night:
+    """A ledger in memory that does what the flow does, with a world that misbehaves as told."""
+
+    plan: Plan
+    choose: st.DataObject
+    now: datetime = START
+    seen: RolloutView = field(default_factory=RolloutView)
+    began: list[tuple[str, RolloutView]] = field(default_factory=list)
+    closed_hosts: list[str] = field(default_factory=list)
+
+    def run(self) -> None:
+        for _ in range(400):
+            self._world()
+            action = next_action(self.plan, self.seen, self.now)
+            assert action == next_action(self.plan, replace(self.seen), self.now)
+            if isinstance(action, Done):
+                return
+            self._do(action)
+        pytest.fail("the rollout does not end")
+
+    def _world(self) -> None:
+        event = self.choose.draw(st.sampled_from(["", "", "", "time", "stop", "release"]))
+        if event == "time":
+            self.now += self.choose.draw(st.sampled_from([MINUTE, timedelta(hours=1)]))
+        if event in {"stop", "release"}:
+            self.seen = replace(self.seen, stopped="fire" if event == "stop" else "")
+
+    def _do(self, action: Action) -> None:
+        match action:
+            case Prepare(hosts):
+                blocked = self.choose.draw(st.sets(st.sampled_from(hosts)))
+                self._write(attempts(blocked, Outcome.BLOCKED, self.now))
+                self._step("prepared")
+            case RunWave(_, hosts):
+                self._run_hosts(hosts)
+            case Soak(_, until) | Gap(_, until):
+                assert until > self.now
+                self.now = until
+            case JudgeGate(judged):
+                self._judge(judged)
+            case AskApproval():
+                answer = self.choose.draw(st.sampled_from([*Standing]))
+                self.seen = replace(self.seen, standing=answer)
+                self.now += timedelta(hours=1)
+            case Close(reason, hosts):
+                self.closed_hosts += hosts
+                self._write(attempts(hosts, Outcome.NOT_ATTEMPTED, self.now))
+                self._step("closed")
+            case Verify():
+                self._step("verified")
+            case Report():
+                self._step("reported")
+
+    def _run_hosts(self, hosts: tuple[str, ...]) -> None:
+        for name in hosts:
+            earlier = self.seen.attempts.get(name)
+            if earlier is None:
+                self.began.append((name, self.seen))
+            ends = [ended(outcome, self.now) for outcome in Outcome]
+            # The process may die at any line: an intent or a running job is left behind.
+            self._write({name: self.choose.draw(st.sampled_from([INTENT, RUNNING, *ends]))})
+            self.now += timedelta(seconds=1)
+
+    def _judge(self, judged: PlannedWave) -> None:
+        numbers = judge_gate(judged, self.seen)
+        assert judged.number not in self.seen.gates
+        self.seen = replace(
+            self.seen,
+            gates={**self.seen.gates, judged.number: numbers.passed},
+            gate_reasons={**self.seen.gate_reasons, judged.number: numbers.reason},
+        )
+
+    def _write(self, found: dict[str, AttemptView]) -> None:
+        for name in found:
+            known = self.seen.attempts.get(name)
+            assert known is None or known.state is not AttemptState.ENDED, "a second outcome"
+        self.seen = replace(self.seen, attempts={**self.seen.attempts, **found})
+
+    def _step(self, step: str) -> None:
+        self.seen = replace(self.seen, steps=self.seen.steps | {step})
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> Plan:
+    kinds = ["pilot", *["broad"] * draw(st.integers(0, 2)), "critical"]
+    kinds = draw(st.lists(st.sampled_from(kinds), min_size=1, max_size=4, unique=False))
+    kinds.sort(key=["pilot", "broad", "critical"].index)
+    waves = []
+    for number, kind in enumerate(kinds, start=1):
+        names = [f"{kind}-{number}-{n}" for n in range(draw(st.integers(1, 4)))]
+        waves.append(
+            wave(
+                number,
+                *names,
+                kind=kind,
+                max_errors=draw(st.integers(0, 2)),
+                min_success_percent=draw(st.sampled_from([0, 50, 100])),
+                min_observed=draw(st.integers(0, 2)),
+                soak=draw(st.sampled_from([timedelta(0), 5 * MINUTE])),
+                gap=draw(st.sampled_from([timedelta(0), 10 * MINUTE])),
+            )
+        )
+    return plan_of(*waves)
+
+
+@settings(max_examples=150, deadline=None)
+@given(plans(), st.data())
+def test_every_rollout_ends_with_one_outcome_per_host_and_no_start_out_of_turn(
+    plan: Plan, choose: st.DataObject
+) -> None:
+    night = Night(plan, choose)
+    night.run()
+
+    assert sorted(night.seen.attempts) == sorted(host.name for host in plan.hosts)
+    assert all(attempt.outcome is not None for attempt in night.seen.attempts.values())
+    for name, seen in night.began:
+        own = plan.wave_of(name)
+        assert all(seen.gates.get(w.number) is True for w in plan.waves if w.number < own.number)
+        assert "prepared" in seen.steps
+        assert not seen.stopped
+        assert errors_in(own, seen) <= own.max_errors or own.number == 0 or name in seen.attempts
+        if plan.host(name).critical:
+            assert seen.standing is Standing.APPROVED

@@ -57,11 +57,12 @@ lab-up: $(STAMP)
 lab-down: $(STAMP)
 	@$(BIN)/python -m tests.lab down --state $(LAB_STATE)
 
-# Resolves the ranges of pyproject.toml again. The lock names no place to download from.
-lock:
-	$(BIN)/python -m piptools compile --quiet --extra dev --generate-hashes --strip-extras \
-	  --allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
-	  --output-file requirements.lock pyproject.toml
+# Resolves the ranges of pyproject.toml again, for every Python from 3.11 on. The lock names no
+# place to download from.
+lock: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
+	  --generate-hashes --no-annotate --no-header --quiet --output-file requirements.lock
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache

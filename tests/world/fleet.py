@@ -1,0 +1,150 @@
+"""The world's fleet: a company per story, so that no rollout meets the hosts of another one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from examples.demo.fleet import DemoLab
+
+APPROVER = "alice@example.org"
+NOT_IN_THE_LAB = "192.0.2.1"
+"""An address for documentation: a host there is declared and never answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorldHost:
+    """One host: what it is on day zero, and its place in the fleet."""
+
+    name: str
+    tenant: str
+    ring: str = "pilot"
+    packages: tuple[str, ...] = ("wm-fine",)
+    held: tuple[str, ...] = ()
+    power: str = "on"
+    files: Mapping[str, str] = field(default_factory=dict)
+    profile: str = "server"
+    critical: bool = False
+
+    def spec(self) -> dict[str, object]:
+        """Return the host as the lab's spec file has it."""
+        return {
+            "name": self.name,
+            "packages": self.packages,
+            "held": self.held,
+            "power": self.power,
+            "files": dict(self.files),
+        }
+
+
+def _slow(seconds: int) -> dict[str, str]:
+    return {"/etc/wm-slow.seconds": f"{seconds}\n"}
+
+
+HOSTS = (
+    WorldHost("crash1", "crash", packages=("wm-fine", "wm-slow"), files=_slow(12)),
+    WorldHost("crash2", "crash", ring="broad"),
+    WorldHost("sign1", "sign"),
+    WorldHost("sign2", "sign", critical=True),
+    WorldHost("mixed1", "mixed", packages=("wm-fine", "wm-reboot"), held=("zip",)),
+    WorldHost("mixed2", "mixed", ring="broad", packages=("wm-fine", "wm-fails")),
+    WorldHost("mixed3", "mixed", ring="late"),
+    WorldHost("mixed4", "mixed", ring="late", power="off"),
+    WorldHost("late1", "late", packages=("wm-fine", "wm-late"), profile="pausing"),
+    WorldHost("late2", "late", packages=("wm-fine", "wm-late"), profile="pausing"),
+    WorldHost("late3", "late", packages=("wm-fine", "wm-late"), profile="pausing"),
+    WorldHost("stop1", "stop", packages=("wm-fine", "wm-slow"), files=_slow(8)),
+    WorldHost("stop2", "stop", ring="broad"),
+    WorldHost("stop3", "stop", profile="spare"),
+)
+"""Every host that is brought up. mixed2's update fails, mixed4 is switched off."""
+
+CLOSED = "closed"
+"""A company whose window does not open during the tests; its one host is not in the lab."""
+
+
+def fleet_text(
+    lab: DemoLab, home: Path, feeds: Path, now: datetime, *, with_closed: bool = True
+) -> str:
+    """Return the fleet file: a window that opened five minutes ago, and one that has not."""
+    tenants = sorted({host.tenant for host in HOSTS} | ({CLOSED} if with_closed else set()))
+    lines = ["schema: wavemend.fleet/1", "tenants:"]
+    lines += [_tenant(name) for name in tenants]
+    lines += ["approvers:", f"  - {{name: {APPROVER}, title: Alice Archer}}"]
+    lines += ["windows:", _window("now", now - timedelta(minutes=5))]
+    if with_closed:
+        lines.append(_window("later", now + timedelta(hours=8)))
+    lines.append("profiles:")
+    lines += [*_profile("server"), *_profile("spare")]
+    lines += [*_profile("pausing"), "    before_hooks:", f"      - {_until(home / 'go-on')}"]
+    lines += [
+        "logins:",
+        "  - name: default",
+        f"    user: {lab.user}",
+        f"    key: file:{lab.state / 'id_ed25519'}",
+        f"    known_hosts: file:{lab.state / 'known_hosts'}",
+        "    connect_seconds: 8",
+        "hosts:",
+    ]
+    declared = {host.name: host for host in HOSTS}
+    for host in lab.hosts:
+        where = (host.address, host.port)
+        lines.append(_host(declared[host.name], where, simulated=lab.simulated))
+    if with_closed:
+        lines.append(_host(WorldHost("closed1", CLOSED), (NOT_IN_THE_LAB, 22), simulated=False))
+    lines += ["feeds:", f"  source: directory:{feeds}", "  max_age_hours: 8760"]
+    return "\n".join(lines) + "\n"
+
+
+def _tenant(name: str) -> str:
+    window = "later" if name == CLOSED else "now"
+    return (
+        f"  - {{name: {name}, title: {name.title()} Works, zone: Europe/Berlin, "
+        f"window: {window}, approvers: [{APPROVER}], four_eyes: true}}"
+    )
+
+
+def _window(name: str, start: datetime) -> str:
+    return (
+        f'  - {{name: {name}, zone: UTC, start: "{start.astimezone(UTC):%H:%M}", '
+        "days: [mon, tue, wed, thu, fri, sat, sun], duration: 4h, cutoff: 30m}"
+    )
+
+
+def _profile(name: str) -> list[str]:
+    gate = "{max_errors: 0, min_success_percent: 100, min_observed: 1, soak: 1s}"
+    return [
+        f"  - name: {name}",
+        "    os: debian",
+        f"    device: {name}",
+        "    manager: apt",
+        "    updates: all",
+        "    reboot: if_needed",
+        "    host_deadline: 5m",
+        "    waves:",
+        f"      - {{name: pilot, kind: pilot, select: ring=pilot, concurrency: 3, gate: {gate}}}",
+        f"      - {{name: broad-1, kind: broad, select: ring=broad, concurrency: 2, gate: {gate}}}",
+        f"      - {{name: broad-2, kind: broad, concurrency: 2, gate: {gate}}}",
+        "      - {name: critical, kind: critical, concurrency: 1, gate: {max_errors: 0}}",
+        "    probes:",
+        "      - {name: package-database, argv: [dpkg, --audit]}",
+    ]
+
+
+def _until(file: Path) -> str:
+    """A hook that holds the rollout between its frozen plan and its first host."""
+    return f'[sh, -c, "until [ -e {file} ]; do sleep 0.2; done"]'
+
+
+def _host(host: WorldHost, where: tuple[str, int], *, simulated: bool) -> str:
+    labels = f"{{os: debian, device: {host.profile}, ring: {host.ring}}}"
+    words = [
+        f"name: {host.name}",
+        f"tenant: {host.tenant}",
+        f"address: {where[0]}",
+        f"port: {where[1]}",
+        f"labels: {labels}",
+    ]
+    words += ["critical: true"] if host.critical else []
+    words += ["simulated: true"] if simulated else []
+    return f"  - {{{', '.join(words)}}}"

@@ -9,7 +9,7 @@ LAB_STATE ?= .lab
 HOSTS ?= 10
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test check bench docs lab-up lab-down lock clean
+.PHONY: help install demo demo-down test check bench docs lab-up lab-down lock clean
 
 help:
 	@echo "make demo       patch a fleet of real Debian hosts, end to end (APPROVE=ui: you approve)"
@@ -18,31 +18,39 @@ help:
 	@echo "make check      linters, types, import contracts"
 	@echo "make bench      measure, and print ratios"
 	@echo "make docs       write the generated pages again"
+	@echo "make install    make .venv with the wavemend command and nothing else"
 	@echo "make lab-up     bring up HOSTS=10 real hosts; make lab-down takes them down"
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"wavemend needs Python 3.11 or newer, this is {v[0]}.{v[1]}: set PYTHON=python3.11")'
-	@# Without Debian's python3-venv there is no ensurepip: pip installs itself into the venv.
+	@# Debian's python3-venv is not needed: the pip at hand installs into the new environment.
 	@$(PYTHON) -m venv --clear --without-pip $(VENV)
-	@$(PYTHON) -m pip --python $(BIN)/python install --quiet --disable-pip-version-check pip
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@# The lock constrains too: pip before 23.1 forgets a pin when a package is asked for with extras.
+	@echo "Installing the locked dependencies into $(VENV); this takes a minute"
+	@$(PYTHON) -m pip --python $(BIN)/python install --quiet --disable-pip-version-check \
+	  --require-hashes --only-binary :all: -r requirements.lock -c requirements.lock
+	@$(PYTHON) -m pip --python $(BIN)/python install --quiet --disable-pip-version-check \
+	  --no-deps --no-build-isolation -e .
 	@touch $@
 
+install: $(STAMP)
+
 demo: $(STAMP)
+	@tools/system_packages.sh demo
 	@PYTHONPATH=.:src $(BIN)/python -m examples.demo
 
 demo-down: $(STAMP)
 	@PYTHONPATH=.:src $(BIN)/python -m examples.demo down
 
 test: $(STAMP)
+	@tools/system_packages.sh test
 	$(BIN)/python -m pytest -q tests/unit tests/cases tests/contract tests/test_architecture.py
 	$(BIN)/python -m pytest -q tests/orchestration tests/live
 
 check: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy src flows tasks blocks deployments examples tests
+	$(BIN)/mypy src flows tasks blocks deployments examples tools tests
 	PYTHONPATH=.:src $(BIN)/lint-imports
 
 bench: $(STAMP)
@@ -52,6 +60,7 @@ docs: $(STAMP)
 	PYTHONPATH=.:src $(BIN)/python -m tools.generate_docs
 
 lab-up: $(STAMP)
+	@tools/system_packages.sh demo
 	@$(BIN)/python -m tests.lab up --hosts $(HOSTS) --state $(LAB_STATE)
 
 lab-down: $(STAMP)

@@ -1,7 +1,9 @@
 """The automation that a self-hosted Prefect lacks: a run without heartbeats is a dead run.
 
 Without it a run whose process was killed stays RUNNING for ever and holds its deployment's only
-slot. The ledger does not depend on it: `wavemend rollout resume` goes by leases.
+slot. It covers the flows that only look. A rollout's run may be suspended for hours, and Prefect
+loses events now and then: after a lost "Suspended" the automation would crash the very run that
+waits for an approver. Dead rollouts are found by their leases instead (flow `resume-rollouts`).
 """
 
 from datetime import timedelta
@@ -14,10 +16,13 @@ from prefect.events.schemas.events import ResourceSpecification
 
 NAME = "wavemend: runs without heartbeat are dead"
 
+FLOWS = ("refresh-feeds", "scan-fleet", "report-compliance", "resume-rollouts")
+"""The flows that are never suspended."""
+
 SILENCE = timedelta(seconds=90)
 """Three heartbeats of 30 s, as `wavemend up` sets them."""
 
-_ENDS = ("Completed", "Failed", "Cancelled", "Crashed", "Paused", "Suspended", "Scheduled")
+_ENDS = ("Completed", "Failed", "Cancelled", "Crashed", "Scheduled")
 """States after which a run owes no heartbeat."""
 
 
@@ -41,6 +46,9 @@ def _dead_run_automation() -> Automation:
             after={heartbeat},
             expect={heartbeat, *(f"prefect.flow-run.{state}" for state in _ENDS)},
             match=ResourceSpecification({"prefect.resource.id": ["prefect.flow-run.*"]}),
+            match_related=ResourceSpecification(
+                {"prefect.resource.role": "flow", "prefect.resource.name": list(FLOWS)}
+            ),
             for_each={"prefect.resource.id"},
             posture=Posture.Proactive,
             threshold=1,

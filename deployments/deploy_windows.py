@@ -69,7 +69,9 @@ def schedule_of(window: Window, *, active: bool) -> Schedule:
 
     The run itself asks the calendar again; a start outside the window does nothing.
     """
-    days = ",".join(str((day + 1) % 7) for day in sorted(window.days))
+    # `*` for all seven: the UI then says "every day" instead of naming each.
+    some = ",".join(str((day + 1) % 7) for day in sorted(window.days))
+    days = "*" if len(set(window.days)) == 7 else some
     return Cron(
         f"{window.start.minute} {window.start.hour} * * {days}",
         timezone=window.zone,
@@ -98,7 +100,7 @@ def _deploy(fleet: Fleet, key: RolloutKey, site: str, *, active: bool) -> str:
             "site": site,
         },
         schedules=[schedule_of(window, active=active)],
-        tags=[MANAGED_TAG, f"tenant:{key.tenant}"],
+        tags=_tags(fleet, key),
         description=_description(fleet, key),
         concurrency_limit=ConcurrencyLimitConfig(
             # A second run of the same rollout would only wait for the first one's lease.
@@ -109,13 +111,21 @@ def _deploy(fleet: Fleet, key: RolloutKey, site: str, *, active: bool) -> str:
     return name
 
 
+def _tags(fleet: Fleet, key: RolloutKey) -> list[str]:
+    """Return the tags of a deployment and its runs; the first one is what a list has room for."""
+    played = any(host.simulated for host in fleet.members(key))
+    return [f"tenant:{key.tenant}", *(["SIMULATED"] if played else []), MANAGED_TAG]
+
+
 def _description(fleet: Fleet, key: RolloutKey) -> str:
     hosts = fleet.members(key)
+    played = sum(host.simulated for host in hosts)
+    told = f" **SIMULATED:** {played} of them are played, no machine is changed." if played else ""
     critical = [host.name for host in hosts if host.critical]
     waits = f" Waits for a signed approval before {', '.join(critical)}." if critical else ""
     return (
         f"Patches {len(hosts)} hosts of **{fleet.tenant(key.tenant).title}** "
-        f"in the window {key.window}.{waits}"
+        f"in the window {key.window}.{waits}{told}"
     )
 
 

@@ -6,17 +6,24 @@ All memory is in the ledger: a run that dies at any line is followed by one that
 
 from collections.abc import Sequence
 
-from prefect import flow, get_run_logger, runtime
+from prefect import flow, get_run_logger, runtime, tags
 from prefect.client.schemas.objects import State
 from prefect.flow_runs import suspend_flow_run
 from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from tasks.approval import PatchApproval, ask_approval, check_answer, explain, last_refusal
+from tasks.approval import (
+    PatchApproval,
+    ask_approval,
+    check_answer,
+    explain,
+    last_refusal,
+    so_far,
+)
 from tasks.host_steps import label, patch, preflight, prepare, shards, verify
 from tasks.opening import finish, note_step, note_wave, open_for, read_plan, what_next
 from tasks.rollout_steps import close, freeze, judge, report, run_hook, wait_until
-from tasks.show import Progress, show_outcomes, show_plan, show_verdict
+from tasks.show import Board, label_run, labels_of, show_plan, show_verdict
 from tasks.submitting import Futures, after, settled
 from tasks.workbench import Running, Workbench, open_workbench
 from wavemend.fleet import RolloutKey
@@ -44,8 +51,9 @@ HOSTS_AT_ONCE = 32
 @flow(
     name="patch-rollout",
     flow_run_name="{tenant} · {profile} · {window}",
-    description="Preflight, freeze the plan, prepare, pilot, soak, gate, broad waves, approval "
-    "for critical hosts, verify, report. Safe to run again at any time.",
+    description="Patches one company's hosts of one profile inside one maintenance window: "
+    "preflight, freeze the plan, prepare, pilot, soak, gate, broad waves, approval for critical "
+    "hosts, verify, report. All memory is in the ledger: safe to run again at any time.",
     task_runner=ThreadPoolTaskRunner(max_workers=HOSTS_AT_ONCE),  # type: ignore[arg-type]  # invariant there
     persist_result=False,
 )
@@ -64,41 +72,53 @@ def patch_rollout(
     bench = open_workbench(site)
     key = RolloutKey(tenant=tenant, profile=profile, window=window)
     told: State | None = None
+    done: Futures = []
     # One left over from an earlier window is closed first; then the one of this window follows.
-    while (row := open_for(bench, key, requester, str(runtime.flow_run.id))) is not None:
+    while True:
+        opened = after(done, open_for, bench, key, requester, str(runtime.flow_run.id))
+        row = opened.result()
+        if row is None:
+            break
         if row.state == FINISHED:
             return told or Completed(name="AlreadyDone", message=f"{row.id}: {row.reason}")
-        told = _to_its_end(bench, key, row.id)
+        told, done = _to_its_end(bench, key, row.id, [opened])
     closed = f"the window {window} is not open: nothing was started"
     return told or Failed(name="OutsideWindow", message=closed)
 
 
-def _to_its_end(bench: Workbench, key: RolloutKey, rollout_id: str) -> State:
+def _to_its_end(
+    bench: Workbench, key: RolloutKey, rollout_id: str, opened: Futures
+) -> tuple[State, Futures]:
     """Do one action after the other until there is none; return the verdict as a state."""
     with hold(bench.hands, rollout_id) as lease:
-        plan = _frozen_plan(bench, lease, key)
+        plan, done = _frozen_plan(bench, lease, key, opened)
         running = Running(bench, lease, plan)
-        progress = Progress(bench.hands.ledger, plan)
-        done: Futures = []
+        label_run(plan, str(runtime.flow_run.id))
+        board = Board(bench.hands.ledger, plan)
         while not isinstance(action := what_next(running), Done):
             get_run_logger().info("next: %s", type(action).__name__)
-            done = _take(running, action, done)
-            progress.move()
-            show_outcomes(bench.hands.ledger, plan)
+            with tags(*labels_of(plan, action)):
+                done = _take(running, action, done)
+            board.move()
         verdict = finish(running)
-    return Completed(name=f"Verdict{verdict.answer.capitalize()}", message=verdict.sentence)
+    name = f"Verdict{verdict.answer.capitalize()}"
+    return Completed(name=name, message=verdict.sentence), done
 
 
-def _frozen_plan(bench: Workbench, lease: Lease, key: RolloutKey) -> Plan:
+def _frozen_plan(
+    bench: Workbench, lease: Lease, key: RolloutKey, opened: Futures
+) -> tuple[Plan, Futures]:
     """Return the frozen plan; look at the hosts and make it when there is none yet."""
     plan = read_plan(bench, lease.rollout_id)
     if plan is not None:
-        return plan
+        return plan, opened
     names = [host.name for host in bench.fleet.members(key)]
-    looks = [preflight.submit(bench, name, lease.rollout_id) for name in names]
-    plan = after(looks, freeze, bench, lease).result()
+    with tags(f"tenant:{key.tenant}"):
+        looks = [after(opened, preflight, bench, name, lease.rollout_id) for name in names]
+        frozen = after(looks, freeze, bench, lease)
+        plan = frozen.result()
     show_plan(plan)
-    return plan
+    return plan, [frozen]
 
 
 def _take(running: Running, action: Action, earlier: Futures) -> Futures:  # noqa: C901 - one case each
@@ -106,7 +126,7 @@ def _take(running: Running, action: Action, earlier: Futures) -> Futures:  # noq
     done: Futures = earlier
     match action:
         case Prepare(hosts):
-            done = _prepare(running, hosts)
+            done = _prepare(running, hosts, earlier)
         case RunWave(wave, hosts):
             note_wave(running, wave)
             done = [
@@ -133,11 +153,19 @@ def _take(running: Running, action: Action, earlier: Futures) -> Futures:  # noq
     return done
 
 
-def _prepare(running: Running, hosts: Sequence[str]) -> Futures:
+def _hooks(commands: Sequence[tuple[str, ...]], when: str, earlier: Futures) -> Futures:
+    """Run the profile's commands one after the other, each only after the one before."""
+    for number, argv in enumerate(commands, start=1):
+        ran = after(earlier, run_hook, argv, f"{when} hook {number}", argv[0])
+        ran.result()
+        earlier = [ran]
+    return earlier
+
+
+def _prepare(running: Running, hosts: Sequence[str], earlier: Futures) -> Futures:
     profile = running.bench.fleet.profile(running.plan.profile)
-    for number, argv in enumerate(profile.before_hooks, start=1):
-        run_hook(argv, number, " ".join(argv))
-    points: Futures = [prepare.submit(running, name) for name in hosts]
+    hooked = _hooks(profile.before_hooks, "before", earlier)
+    points: Futures = [after(hooked, prepare, running, name) for name in hosts]
     settled(points)
     note_step(running, "prepared")
     return points
@@ -145,9 +173,10 @@ def _prepare(running: Running, hosts: Sequence[str]) -> Futures:
 
 def _approval(running: Running, earlier: Futures) -> Futures:
     """Suspend until somebody answers; check the answer; a bare resume comes back to this place."""
-    asked = after(earlier, ask_approval, running, str(runtime.flow_run.id)).result()
+    asking = after(earlier, ask_approval, running, str(runtime.flow_run.id))
+    asked = asking.result()
     form = PatchApproval.with_initial_data(
-        description=explain(running.plan, asked, last_refusal(running))
+        description=explain(running.plan, asked, last_refusal(running), so_far(running))
     )
     given: PatchApproval | None = None
     try:
@@ -155,7 +184,7 @@ def _approval(running: Running, earlier: Futures) -> Futures:
         given = suspend_flow_run(wait_for_input=form, key=asked.pause_key)
     except (ValueError, RuntimeError) as error:
         get_run_logger().warning("resumed without a readable answer: %s", error)
-    return [check_answer.submit(running, asked, given)]
+    return [after([asking], check_answer, running, asked, given)]
 
 
 def _verify(running: Running, hosts: Sequence[str], earlier: Futures) -> Futures:
@@ -163,14 +192,13 @@ def _verify(running: Running, hosts: Sequence[str], earlier: Futures) -> Futures
     found = zip(hosts, settled(looks), strict=True)
     differences = [f"{name}: {difference}" for name, difference in found if difference]
     profile = running.bench.fleet.profile(running.plan.profile)
-    for number, argv in enumerate(profile.after_hooks, start=1):
-        run_hook(argv, number, " ".join(argv))
+    hooked = _hooks(profile.after_hooks, "after", [*looks] or earlier)
     note_step(running, "verified", "\n".join(differences))
-    return list(looks)
+    return hooked
 
 
 def _report(running: Running, earlier: Futures) -> Futures:
     written = after(earlier, report, running)
-    show_verdict(running.plan, written.result().summary)
+    show_verdict(running.plan, written.result())
     note_step(running, "reported")
     return [written]

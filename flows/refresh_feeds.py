@@ -22,8 +22,8 @@ def refresh_feeds(site: str = "default") -> State:
         site: Name of the `Wavemend Site` block.
     """
     bench = open_workbench(site)
-    futures = [refresh_one.submit(bench, feed) for feed in sorted(FEEDS)]
-    results = load_results(bench, [future.result() for future in futures])
+    # One after the other: they share one folder of copies, and its lock does not wait.
+    results = load_results(bench, [refresh_one(bench, feed) for feed in sorted(FEEDS)])
     show_feeds(results)
     bad = [result.feed for result in results if not result.is_current]
     if bad:

@@ -4,6 +4,8 @@ Resuming is not approving: whatever resumed the run, the answer is checked and r
 bare resume comes back to the same place.
 """
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Literal
 
 from prefect import get_run_logger, task
@@ -11,10 +13,14 @@ from prefect.cache_policies import NO_CACHE
 from prefect.input import RunInput
 from pydantic import Field
 
+from tasks.show import SIMULATED, code, cves_shown, plain
 from tasks.workbench import Running
 from wavemend.approvals import Answer, statement
+from wavemend.ledger import rollouts
 from wavemend.ledger.approvals import OpenRequest, decisions
-from wavemend.plans import Plan
+from wavemend.plans import Plan, PlannedHost, PlannedPackage
+from wavemend.reports.text import counted
+from wavemend.reports.verdict import outcome_words
 from wavemend.steps.decide import ask, take_answer
 
 
@@ -22,23 +28,27 @@ class PatchApproval(RunInput):
     """A signed decision over exactly this plan. Nothing has a default: nothing is pre-chosen."""
 
     decision: Literal["approve", "reject"] = Field(
-        description="What you decide for the critical hosts of this plan."
+        description="What you decide for the critical hosts named above. The arrow-down key "
+        "opens the list too."
     )
     approver: str = Field(
         min_length=1,
         max_length=100,
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._@+-]*$",
-        description="Your name, as it stands in the list of signers.",
+        description="Your name in the list of signers: the one that was signed.",
     )
     reason: str = Field(
-        min_length=3, max_length=500, pattern=r"^\S.*\S$", description="Why, in one sentence."
+        min_length=3,
+        max_length=500,
+        pattern=r"^\S.*\S$",
+        description="Why, in one sentence: word for word the one that was signed.",
     )
     signature: str = Field(
         min_length=50,
         max_length=10_000,
         pattern=r"BEGIN SSH SIGNATURE",
-        description="Your SSH signature over the statement of this request "
-        "(`wavemend approve … --print` makes it).",
+        description="The whole block that `wavemend approve … --print` printed, its BEGIN and "
+        "END lines included.",
     )
 
 
@@ -77,53 +87,101 @@ def check_answer(running: Running, asked: OpenRequest, given: PatchApproval | No
     return refusal
 
 
-def explain(plan: Plan, asked: OpenRequest, refusal: str) -> str:
-    """Return the text of the form: exactly what is asked, and how to answer."""
+def so_far(running: Running) -> tuple[str, ...]:
+    """Return what became of the waves before, and what could be restored: as the ledger has it."""
+    plan = running.plan
+    with running.bench.hands.ledger.reading() as book:
+        view = rollouts.read_view(book, plan.rollout)
+        points = rollouts.restore_points_of(book, plan.rollout)
     lines = []
-    if refusal:
-        lines += [f"**The last answer did not count:** {_plain(refusal)}", ""]
-    lines += [
-        f"**{plan.tenant} · {plan.profile} · {plan.window}** asks before its critical hosts.",
-        "",
-        f"- plan `{plan.digest}`",
-        f"- rollout `{plan.rollout}`",
-        f"- answer before **{asked.request.expires_at:%Y-%m-%d %H:%M} UTC**; "
-        "without a valid signature nothing is changed",
-        "",
-    ]
     for wave in plan.waves:
-        if wave.kind != "critical":
+        ended = [view.attempts[name].outcome for name in wave.hosts if name in view.attempts]
+        if wave.kind == "critical" or not ended:
             continue
-        for name in wave.hosts:
-            lines += _host_lines(plan, name)
-    example = statement(asked.request, "approve", "YOU", "WHY").decode()
+        counts = Counter(outcome_words(outcome) for outcome in ended)
+        told = ", ".join(f"{count} {words}" for words, count in sorted(counts.items()))
+        lines.append(f"{wave.name}: {told}")
+    lines += [f"{left.name}: {outcome_words(left.outcome)}" for left in plan.excluded]
     lines += [
-        "",
-        "Sign and answer in one step:",
-        "",
-        f"    wavemend approve {plan.rollout} --key ~/.ssh/id_ed25519 --reason 'WHY'",
-        "",
-        "or sign this text yourself (`ssh-keygen -Y sign -n patch-approval -f KEY`) and paste "
-        "the signature:",
-        "",
-        *[f"    {line}" for line in example.splitlines()],
+        f"to go back on {point.host}: {point.restores if point.proven else point.detail}"
+        for point in points
+        if plan.host(point.host).critical
     ]
-    return "\n".join(lines)
+    return tuple(lines)
 
 
-def _host_lines(plan: Plan, name: str) -> list[str]:
-    host = plan.host(name)
-    told = "SIMULATED " if host.simulated else ""
-    lines = [f"**{told}{name}** ({host.address}), reboot: {host.reboot}", ""]
-    for package in host.packages:
-        risk = f", {len(package.cves)} CVEs" if package.cves else ""
-        lines.append(
-            f"- `{package.name}` {package.installed} → {package.target} ({package.lane}{risk})"
-        )
-    lines += [f"- `{left.name}` stays: {_plain(left.reason)}" for left in host.left_out]
+def explain(plan: Plan, asked: OpenRequest, refusal: str, known: Sequence[str] = ()) -> str:
+    """Return the text of the form: what is asked, how to answer, and exactly what would change.
+
+    Everything that must be compared sign by sign stands in code spans: the form's markdown
+    strikes out what stands between two tildes, and Debian's versions have them.
+    """
+    critical = [
+        plan.host(name) for wave in plan.waves if wave.kind == "critical" for name in wave.hosts
+    ]
+    lines = [f"**The last answer did not count:** {plain(refusal)}", ""] if refusal else []
+    names = ", ".join(_named(host) for host in critical)
+    lines += [
+        f"**{plan.tenant} · {plan.profile} · {plan.window}** waits before **{names}**. Answer "
+        f"before **{asked.request.expires_at:%Y-%m-%d %H:%M} UTC**. "
+        "Without a valid signature nothing is changed there.",
+        "",
+        f"Plan {_halves(plan.digest)}",
+        "",
+        *[f"- {plain(line)}" for line in known],
+        "",
+        "**To answer**, sign this plan; then copy name, reason and signature into the fields:",
+        "",
+        f"    wavemend approve {plan.rollout} --print \\",
+        "      --key ~/.ssh/id_ed25519 --reason 'WHY'",
+        "",
+        "Without `--print` it answers by itself. `reject` works the same way.",
+        "",
+    ]
+    for host in critical:
+        lines += _host_lines(host)
+    return "\n".join(lines + _by_hand(asked))
+
+
+def _host_lines(host: PlannedHost) -> list[str]:
+    cves = len({cve for package in host.packages for cve in package.cves})
+    lanes = Counter(package.lane for package in host.packages)
+    told = ", ".join(f"{count} {lane}" for lane, count in sorted(lanes.items()))
+    exposed = ", exposed" if host.exposed else ""
+    dues = [package.due for package in host.packages if package.due]
+    due = f", first due {min(dues):%Y-%m-%d}" if dues else ""
+    lines = [
+        f"**{_named(host)}** ({code(host.address)}{exposed}): "
+        f"{counted(len(host.packages), 'package')} ({told}){due}, {counted(cves, 'CVE')}, "
+        f"restart {host.reboot.replace('_', ' ')}",
+        "",
+        *[_package_line(package) for package in host.packages],
+        *[f"- {code(left.name)} stays: {plain(left.reason)}" for left in host.left_out],
+    ]
     return [*lines, ""]
 
 
-def _plain(text: str) -> str:
-    """Keep words of hosts and strangers from becoming markup in the form."""
-    return "".join(sign if sign.isalnum() or sign in " .,:;/()='%+-@" else " " for sign in text)
+def _package_line(package: PlannedPackage) -> str:
+    risk = f", {cves_shown(package.cves)}" if package.cves else ""
+    change = f"{code(package.installed)} → {code(package.target)}"
+    return f"- **{plain(package.name)}** {change} {package.lane}{risk}"
+
+
+def _by_hand(asked: OpenRequest) -> list[str]:
+    example = statement(asked.request, "approve", "YOU", "WHY").decode()
+    return [
+        "To sign without wavemend: this text, with your name and reason, each line ended, "
+        "through `ssh-keygen -Y sign -n patch-approval -f KEY`:",
+        "",
+        *[f"    {line}" for line in example.splitlines()],
+    ]
+
+
+def _halves(digest: str) -> str:
+    """Write a digest so that it breaks into two lines instead of running out of the form."""
+    middle = len("sha256:") + 32
+    return f"{code(digest[:middle])} {code(digest[middle:])}"
+
+
+def _named(host: PlannedHost) -> str:
+    return f"{SIMULATED} {host.name}" if host.simulated else host.name

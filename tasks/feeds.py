@@ -1,5 +1,6 @@
 """Refreshing feeds: one task run per feed, so that a bad one is seen and holds up no other."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +46,8 @@ def config_of(fleet: Fleet, feed: str) -> RefreshConfig:
     """Return where this fleet's feeds come from: the network, or a folder."""
     source = fleet.feeds.source
     if source == "online":
-        return RefreshConfig(feeds=(feed,))
+        key = os.environ.get("WAVEMEND_NVD_API_KEY", "")
+        return RefreshConfig(feeds=(feed,), api_keys={"nvd": key} if key else {})
     folder = Path(source.removeprefix("directory:"))
     return RefreshConfig(directory=Path(fleet.source_path).parent / folder, feeds=(feed,))
 

@@ -83,7 +83,8 @@ def patch(running: Running, wave: str, names: tuple[str, ...], shown: str) -> tu
             tenant=running.tenant,
         )
         outcome = attempt_host(bench.hands, order)
-        get_run_logger().info("%s: %s", name, outcome)
+        played = "SIMULATED host, " if plan.host(name).simulated else ""
+        get_run_logger().info("%s: %s%s", name, played, outcome)
         outcomes.append(outcome)
     return tuple(outcomes)
 
@@ -98,7 +99,9 @@ def patch(running: Running, wave: str, names: tuple[str, ...], shown: str) -> tu
 def verify(running: Running, name: str) -> str:
     """Look at one host once more, after everything; return what is not as it was left."""
     host = running.bench.fleet.host(name)
-    _, difference = verify_host(running.bench.hands, running.plan, host)
+    _, difference = verify_host(
+        running.bench.hands, running.plan, host, running.bench.intelligence()
+    )
     if difference:
         get_run_logger().warning("%s: %s", name, difference)
     return difference

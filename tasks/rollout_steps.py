@@ -60,13 +60,14 @@ def close(running: Running, hosts: tuple[str, ...], reason: str) -> None:
     get_run_logger().warning("closed: %s (%d hosts not attempted)", reason, len(hosts))
 
 
-@task(task_run_name="hook {number}: {shown}", cache_policy=NO_CACHE)
-def run_hook(argv: tuple[str, ...], number: int, shown: str, seconds: float = 300.0) -> None:
+@task(task_run_name="{title}: {shown}", tags=["runs-hooks"], cache_policy=NO_CACHE)
+def run_hook(argv: tuple[str, ...], title: str, shown: str, seconds: float = 300.0) -> None:
     """Run one of the profile's commands on this worker, through prefect-shell.
 
     Raises RolloutHalted when it fails or does not end in time.
     """
     log = get_run_logger()
+    log.info("%s: %s", title, shlex.join(argv))
     operation = ShellOperation(
         commands=[f"timeout {seconds:.0f} {shlex.join(argv)}"], stream_output=False
     )
@@ -74,7 +75,7 @@ def run_hook(argv: tuple[str, ...], number: int, shown: str, seconds: float = 30
         for line in operation.run():
             log.info("%s", line)
     except RuntimeError as error:
-        raise RolloutHalted(f"the hook {shown} failed: {error}") from error
+        raise RolloutHalted(f"the {title}, {shown}, failed: {error}") from error
 
 
 @task(task_run_name="report", cache_policy=NO_CACHE)

@@ -1,5 +1,8 @@
-"""What operators see in the Prefect UI beside the graph: tables and progress, as artifacts."""
+"""What operators see in the Prefect UI beside the graph: tables, progress, labels."""
 
+import json
+import re
+from collections.abc import Iterable
 from uuid import UUID
 
 from prefect.artifacts import (
@@ -8,10 +11,45 @@ from prefect.artifacts import (
     create_table_artifact,
     update_progress_artifact,
 )
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import ArtifactUpdate
 
 from wavemend.ledger import attempts, rollouts
 from wavemend.ledger.store import Ledger
-from wavemend.plans import Plan
+from wavemend.plans import Plan, PlannedPackage
+from wavemend.reporting import WrittenReport
+from wavemend.reports import verdict_of
+from wavemend.reports.text import counted
+from wavemend.reports.verdict import hosts_by_urgency, outcome_words
+from wavemend.rollout import Action
+
+SIMULATED = "SIMULATED"
+"""Tag of every run, and word in every name and table, that is about played hosts."""
+
+CVES_SHOWN = 2
+REASON_SHOWN = 64
+"""Prefect's tables do not wrap: a longer text pushes the other columns out of sight."""
+
+
+def label_run(plan: Plan, flow_run_id: str) -> None:
+    """Say in the run's name and tags that hosts are simulated; leave other runs as they are."""
+    if not _played(plan):
+        return
+    with get_client(sync_client=True) as client:
+        run = client.read_flow_run(UUID(flow_run_id))
+        name = run.name if SIMULATED in run.name else f"{run.name} ({SIMULATED})"
+        client.update_flow_run(run.id, name=name, tags=sorted({*run.tags, SIMULATED}))
+
+
+def labels_of(plan: Plan, action: Action) -> tuple[str, ...]:
+    """Return the tags of the task runs of one action: company, wave, and whether it is played."""
+    wave = getattr(action, "wave", None)
+    tags = [f"tenant:{plan.tenant}"]
+    if wave is not None:
+        tags.append(f"wave:{wave.name}")
+    if _played(plan):
+        tags.append(SIMULATED)
+    return tuple(tags)
 
 
 def show_plan(plan: Plan) -> None:
@@ -20,91 +58,206 @@ def show_plan(plan: Plan) -> None:
     for wave in plan.waves:
         for name in wave.hosts:
             host = plan.host(name)
+            shown = _named(name, simulated=host.simulated)
+            rows += [_package_row(wave.name, shown, package) for package in host.packages]
             rows += [
-                {
-                    "wave": wave.name,
-                    "host": _named(name, simulated=host.simulated),
-                    "package": package.name,
-                    "from": package.installed,
-                    "to": package.target,
-                    "lane": package.lane,
-                    "CVEs": ", ".join(package.cves[:5])
-                    + (f" and {len(package.cves) - 5} more" if len(package.cves) > 5 else ""),
-                }
-                for package in host.packages
+                _row(wave.name, shown, left.name, left.installed, "stays", note=left.reason)
+                for left in host.left_out
             ]
     rows += [
-        {"wave": "–", "host": left.name, "package": f"{left.outcome}: {left.reason}"}
+        _row("none", left.name, note=f"{outcome_words(left.outcome)}: {left.reason}")
         for left in plan.excluded
     ]
+    hosts = sum(len(wave.hosts) for wave in plan.waves)
     create_table_artifact(
-        key=_key("plan", plan), table=rows, description=f"Plan {plan.digest} · frozen"
+        key=_key("plan", plan),
+        table=rows,
+        description=f"{_whose(plan)}: plan for {hosts} hosts, frozen at "
+        f"{plan.created_at:%Y-%m-%d %H:%M} UTC. What is approved is what runs.\n\n`{plan.digest}`",
     )
 
 
-def show_outcomes(ledger: Ledger, plan: Plan) -> None:
-    """Publish what became of every host so far."""
-    with ledger.reading() as book:
-        ended = {row.host: row for row in attempts.of_rollout(book, plan.rollout)}
-    rows = []
-    for wave in plan.waves:
-        for name in wave.hosts:
-            row = ended.get(name)
-            rows.append(
-                {
-                    "wave": wave.name,
-                    "host": _named(name, simulated=plan.host(name).simulated),
-                    "outcome": (row.outcome or row.state) if row else "waiting",
-                    "reason": row.reason if row else "",
-                }
-            )
-    rows += [
-        {"wave": "–", "host": left.name, "outcome": left.outcome, "reason": left.reason}
-        for left in plan.excluded
+def show_verdict(plan: Plan, written: WrittenReport) -> None:
+    """Publish the verdict, what is left to look at, and where the report lies."""
+    report, verdict = written.report, verdict_of(written.report)
+    lines = [
+        f"## {verdict.answer.value.capitalize()}",
+        "",
+        plain(verdict.sentence),
+        "",
+        *[
+            f"- **{_named(plain(host.name), simulated=host.simulated)}** "
+            + outcome_words(host.outcome)
+            + (f": {plain(host.reason)}" if host.reason else "")
+            for host in hosts_by_urgency(report)
+        ],
+        "",
+        f"Page: {code(str(written.paths.html))}",
+        "",
+        f"Data: {code(str(written.paths.json))}",
     ]
-    create_table_artifact(
-        key=_key("outcomes", plan), table=rows, description="Every expected host, once"
-    )
-
-
-def show_verdict(plan: Plan, text: str) -> None:
-    """Publish the verdict and where the report lies."""
-    fenced = text.replace("```", "'''")
     create_markdown_artifact(
-        key=_key("verdict", plan), markdown=f"```\n{fenced}\n```", description="Verdict"
+        key=_key("verdict", plan),
+        markdown="\n".join(lines),
+        description=f"{_whose(plan)}: did the updates really work? {verdict.answer.value}",
     )
 
 
-class Progress:
-    """A progress bar over the hosts of a rollout, moved after each wave."""
+class Board:
+    """A progress bar and a table of all hosts, kept up to date after each step of a run."""
 
     def __init__(self, ledger: Ledger, plan: Plan) -> None:
         self._ledger = ledger
         self._plan = plan
-        made = create_progress_artifact(
-            progress=self._percent(),
-            key=_key("progress", plan),
-            description="Hosts with an outcome, in percent",
+        self._bar = _id(
+            create_progress_artifact(
+                progress=self._percent(),
+                key=_key("progress", plan),
+                description=f"{_whose(plan)}: hosts with an outcome, in percent",
+            )
         )
-        if not isinstance(made, UUID):  # asynchronous inside an event loop only
-            raise TypeError("progress is shown by synchronous flows only")
-        self._id = made
+        self._table = _id(
+            create_table_artifact(
+                key=_key("outcomes", plan),
+                table=self._rows(),
+                description=f"{_whose(plan)}: every expected host, once, as the ledger has it",
+            )
+        )
 
     def move(self) -> None:
         """Show how far the rollout is now."""
-        update_progress_artifact(self._id, progress=self._percent())
+        update_progress_artifact(self._bar, progress=self._percent())
+        with get_client(sync_client=True) as client:
+            # Updated in place: one table per run, not one more after every step.
+            client.update_artifact(self._table, ArtifactUpdate(data=json.dumps(self._rows())))
 
     def _percent(self) -> float:
         with self._ledger.reading() as book:
             view = rollouts.read_view(book, self._plan.rollout)
         ended = sum(attempt.outcome is not None for attempt in view.attempts.values())
-        return round(100 * ended / len(self._plan.hosts), 1) if self._plan.hosts else 100.0
+        whole = len(self._plan.expected())
+        return round(100 * (ended + len(self._plan.excluded)) / whole, 1) if whole else 100.0
+
+    def _rows(self) -> list[dict[str, str]]:
+        plan = self._plan
+        with self._ledger.reading() as book:
+            ended = {row.host: row for row in attempts.of_rollout(book, plan.rollout)}
+        rows = []
+        for wave in plan.waves:
+            for name in wave.hosts:
+                row = ended.get(name)
+                state = (row.outcome or row.state) if row else "waiting"
+                rows.append(
+                    {
+                        "wave": wave.name,
+                        "host": _named(name, simulated=plan.host(name).simulated),
+                        "outcome": state.replace("_", " "),
+                        "packages": str(len(plan.host(name).packages)),
+                        "reason": _short(row.reason) if row else "",
+                    }
+                )
+        rows += [
+            {
+                "wave": "none",
+                "host": left.name,
+                "outcome": outcome_words(left.outcome),
+                "packages": "",
+                "reason": _short(left.reason),
+            }
+            for left in plan.excluded
+        ]
+        return rows
+
+
+def plain(text: str) -> str:
+    """Keep words of hosts and strangers from becoming markup.
+
+    No `~`: twice in a line it strikes out what is between, and Debian's versions are full of it.
+    """
+    return "".join(sign if sign.isalnum() or sign in " .,:;/()='%+-@" else " " for sign in text)
+
+
+def code(text: str) -> str:
+    """Return a text as it is, in a code span: for versions, where every sign counts."""
+    inside = re.sub(r"[`\r\n]", " ", text)
+    return f"`{inside}`"
+
+
+def cves_shown(cves: tuple[str, ...]) -> str:
+    """Return how many CVEs there are, and the first ones by number."""
+    if not cves:
+        return ""
+    first = ", ".join(cves[:CVES_SHOWN])
+    return f"{counted(len(cves), 'CVE')}: {first}" + (" …" if len(cves) > CVES_SHOWN else "")
+
+
+def _package_row(wave: str, host: str, package: PlannedPackage) -> dict[str, str]:
+    return _row(
+        wave,
+        host,
+        package.name,
+        package.installed,
+        package.target,
+        lane=package.lane,
+        due=f"{package.due:%Y-%m-%d}" if package.due else "",
+        note=cves_shown(package.cves),
+    )
+
+
+def _row(
+    wave: str,
+    host: str,
+    package: str = "",
+    installed: str = "",
+    target: str = "",
+    *,
+    lane: str = "",
+    due: str = "",
+    note: str = "",
+) -> dict[str, str]:
+    return {
+        "wave": wave,
+        "host": host,
+        "package": package,
+        "from": installed,
+        "to": target,
+        "lane": lane,
+        "due": due,
+        "note": _short(note),
+    }
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= REASON_SHOWN else f"{line[:REASON_SHOWN]} …"
 
 
 def _named(name: str, *, simulated: bool) -> str:
-    return f"{name} (simulated)" if simulated else name
+    return f"{name} ({SIMULATED})" if simulated else name
+
+
+def _played(plan: Plan) -> bool:
+    return any(host.simulated for host in plan.hosts)
+
+
+def _whose(plan: Plan) -> str:
+    told = f"{SIMULATED}, " if _played(plan) else ""
+    return f"{told}{plan.tenant} · {plan.profile} · {plan.window}"
+
+
+def _id(made: object) -> UUID:
+    if not isinstance(made, UUID):  # asynchronous inside an event loop only
+        raise TypeError("artifacts are shown by synchronous flows only")
+    return made
 
 
 def _key(what: str, plan: Plan) -> str:
-    """Artifact keys are lower case with dashes and live as long as the server: one per rollout."""
-    return f"{what}-{plan.rollout}".lower()
+    """Return an artifact key: company first, so that the list reads, and one per rollout.
+
+    Keys are lower case letters, digits and dashes, and live as long as the server.
+    """
+    return "-".join(_pieces((plan.tenant, what, plan.rollout)))
+
+
+def _pieces(texts: Iterable[str]) -> list[str]:
+    return [re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "x" for text in texts]

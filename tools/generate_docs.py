@@ -31,7 +31,7 @@ column *reason* begins the outcome's reason.
 | exit code | meaning |
 |---|---|
 | 0 | done |
-| 1 | a fault of wavemend itself: a traceback is printed, please report it |
+| 3 | a fault of wavemend itself: a traceback is printed, please report it |
 | 2 | the command line was not understood; nothing was done |
 """
 

@@ -21,7 +21,6 @@ NAMESPACE = "patch-approval"
 VERIFY_SECONDS = 20
 """A check takes 5 ms idle and about 100 ms under load; a stuck one is a refusal."""
 
-_REASON = re.compile(r"[^\x00-\x1f\x7f]{3,500}")
 _IDENTITY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}")
 
 
@@ -65,9 +64,11 @@ def statement(request: Request, decision: str, identity: str, reason: str) -> by
         raise ApprovalRefused(f"{decision!r} is no decision", hint="approve or reject")
     if not _IDENTITY.fullmatch(identity):
         raise ApprovalRefused("the approver's name has signs that are not allowed")
-    if not _REASON.fullmatch(reason) or reason != reason.strip():
+    # Printable: no line ends of any script, nothing invisible, nothing that turns text around.
+    if not (3 <= len(reason) <= 500 and reason.isprintable() and reason == reason.strip()):
         raise ApprovalRefused(
-            "the reason must be one line of 3 to 500 characters", hint="say why, in one sentence"
+            "the reason must be one line of 3 to 500 printable characters",
+            hint="say why, in one sentence",
         )
     lines = (
         "wavemend approval v1",
@@ -91,7 +92,7 @@ def load_signers(path: Path) -> tuple[Signer, ...]:
     """
     _guard(path)
     signers: list[Signer] = []
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
+    for number, line in enumerate(_text_of(path).splitlines(), start=1):
         text = line.strip()
         if not text or text.startswith("#"):
             continue
@@ -102,6 +103,17 @@ def load_signers(path: Path) -> tuple[Signer, ...]:
         if len(values) != len(set(values)):
             raise ApprovalRefused(f"{path}: the same {what} stands in two lines", hint="keep one")
     return tuple(signers)
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except OSError as error:
+        raise ApprovalRefused(
+            f"the signers file {path} cannot be read: {error.strerror}"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ApprovalRefused(f"the signers file {path} is not text") from error
 
 
 def check(
@@ -158,7 +170,9 @@ def _verify(text: bytes, signature: str, identity: str, signers_file: Path) -> N
         raise ApprovalRefused("there is no signature", hint="`wavemend approve ROLLOUT --key KEY`")
     with tempfile.TemporaryDirectory(prefix="wavemend-") as folder:
         signature_file = Path(folder) / "statement.sig"
-        signature_file.write_text(signature.strip() + "\n")
+        # A form or a mail may indent the lines and end them in its own way.
+        lines = [line.strip() for line in signature.strip().splitlines()]
+        signature_file.write_bytes(("\n".join(lines) + "\n").encode(errors="replace"))
         try:
             done = subprocess.run(
                 [

@@ -60,6 +60,11 @@ def from_document(kind: type[T], document: bytes | str) -> T:
     return value
 
 
+def storable(text: str) -> str:
+    """Return text that any database can hold: no NUL and no half of a surrogate pair."""
+    return text.encode(errors="replace").decode().replace("\0", "\ufffd")
+
+
 def sha256(document: bytes) -> str:
     """Return `sha256:<hex>` of the bytes."""
     return f"sha256:{hashlib.sha256(document).hexdigest()}"

@@ -230,11 +230,11 @@ def _within_wave(plan: Plan, wave: PlannedWave, view: RolloutView, now: datetime
     if wave.kind == "critical":
         if view.standing is Standing.REJECTED:
             return Close("rejected by the approver", _untouched(plan, view))
-        if now > plan.last_start:
+        if now >= plan.last_start:
             return Close("window: no approval before the cut-off", _untouched(plan, view))
         if view.standing is Standing.NONE:
             return AskApproval(wave)
-    if now > plan.last_start:
+    if now >= plan.last_start:
         return Close("window: the cut-off has passed", _untouched(plan, view))
     if (until := _gap_until(plan, wave, view)) and now < until:
         return Gap(wave, until)

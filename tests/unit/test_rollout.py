@@ -1,5 +1,7 @@
-"""What a rollout does next follows from the plan, the ledger and the time, and from nothing else."""
+"""What a rollout does next follows from the plan, the ledger and the time alone."""
 
+import random
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -44,6 +46,7 @@ from wavemend.rollout import (
 )
 
 MINUTE = timedelta(minutes=1)
+SECOND = timedelta(seconds=1)
 PREPARED = frozenset({"prepared"})
 INTENT = AttemptView(state=AttemptState.INTENT)
 RUNNING = AttemptView(state=AttemptState.RUNNING)
@@ -57,7 +60,7 @@ AFTER_PILOT = view(attempts=attempts(PILOT.hosts), gates={1: True})
 AFTER_BROAD = view(attempts=attempts([*PILOT.hosts, *BROAD.hosts]), gates={1: True, 2: True})
 
 
-# --- the way through ----------------------------------------------------------------------------
+# --- the way through -----------------------------------------------------------------------------
 
 
 def test_restore_points_come_before_everything() -> None:
@@ -109,7 +112,7 @@ def test_a_plan_without_hosts_goes_straight_to_its_report() -> None:
     assert next_action(plan_of(), view(steps=frozenset({"verified"})), START) == Report()
 
 
-# --- what was begun is collected first ------------------------------------------------------------
+# --- what was begun is collected first -----------------------------------------------------------
 
 
 @pytest.mark.parametrize("state", [INTENT, RUNNING], ids=["intent", "running"])
@@ -140,7 +143,7 @@ def test_unfinished_attempts_of_an_earlier_wave_come_first() -> None:
     assert next_action(PLAN, seen, START) == RunWave(PILOT, ("web1",))
 
 
-# --- soak and gap ---------------------------------------------------------------------------------
+# --- soak and gap --------------------------------------------------------------------------------
 
 
 def test_a_soak_counts_from_the_last_end_of_the_wave() -> None:
@@ -149,7 +152,7 @@ def test_a_soak_counts_from_the_last_end_of_the_wave() -> None:
     seen = view(attempts={"web1": ended(at=START), "web2": ended(at=START + MINUTE)})
     until = START + 6 * MINUTE
 
-    assert next_action(soaking, seen, until - timedelta(seconds=1)) == Soak(first, until)
+    assert next_action(soaking, seen, until - SECOND) == Soak(first, until)
     assert next_action(soaking, seen, until) == JudgeGate(first)
 
 
@@ -180,7 +183,7 @@ def test_the_longest_gap_of_all_earlier_waves_holds() -> None:
     assert next_action(gapped, seen, START) == Gap(waves[2], START + timedelta(hours=2))
 
 
-# --- gates ------------------------------------------------------------------------------------------
+# --- gates ---------------------------------------------------------------------------------------
 
 
 def test_a_failed_gate_closes_the_rollout_with_its_numbers() -> None:
@@ -192,8 +195,9 @@ def test_a_failed_gate_closes_the_rollout_with_its_numbers() -> None:
 
 
 def test_one_error_beyond_the_limit_stops_the_issuing_inside_the_wave() -> None:
-    one = view(attempts=AFTER_PILOT.attempts | attempts(["web3"], Outcome.FAILED), gates={1: True})
-    two = replace(one, attempts=one.attempts | attempts(["web4"], Outcome.UNREACHABLE))
+    failed = {"web3": ended(Outcome.FAILED)}
+    one = view(attempts={**AFTER_PILOT.attempts, **failed}, gates={1: True})
+    two = replace(one, attempts={**one.attempts, "web4": ended(Outcome.UNREACHABLE)})
 
     assert next_action(PLAN, one, START) == RunWave(BROAD, ("web4", "web5"))
     assert next_action(PLAN, two, START) == Close(
@@ -247,7 +251,7 @@ def test_a_failed_or_unfinished_host_keeps_its_place_in_the_budget() -> None:
     assert errors_in(BROAD, seen) == 1
 
 
-# --- approval, window, kill switch --------------------------------------------------------------------
+# --- approval, window, kill switch ---------------------------------------------------------------
 
 
 def test_a_critical_wave_asks_for_approval_and_runs_only_with_it() -> None:
@@ -264,19 +268,18 @@ def test_a_rejection_closes_the_rollout() -> None:
 
 
 def test_approval_that_does_not_come_before_the_cut_off_closes_the_rollout() -> None:
-    late = LAST_START + timedelta(seconds=1)
     approved = replace(AFTER_BROAD, standing=Standing.APPROVED)
 
-    assert next_action(PLAN, AFTER_BROAD, LAST_START) == AskApproval(CRITICAL)
-    assert next_action(PLAN, AFTER_BROAD, late) == Close(
+    assert next_action(PLAN, AFTER_BROAD, LAST_START - SECOND) == AskApproval(CRITICAL)
+    assert next_action(PLAN, AFTER_BROAD, LAST_START) == Close(
         "window: no approval before the cut-off", ("db1",)
     )
-    assert isinstance(next_action(PLAN, approved, late), Close)
+    assert isinstance(next_action(PLAN, approved, LAST_START), Close)
 
 
-def test_nothing_starts_after_the_cut_off_to_the_second() -> None:
-    assert isinstance(next_action(PLAN, AFTER_PILOT, LAST_START), RunWave)
-    assert next_action(PLAN, AFTER_PILOT, LAST_START + timedelta(seconds=1)) == Close(
+def test_nothing_starts_from_the_cut_off_on_to_the_second() -> None:
+    assert isinstance(next_action(PLAN, AFTER_PILOT, LAST_START - SECOND), RunWave)
+    assert next_action(PLAN, AFTER_PILOT, LAST_START) == Close(
         "window: the cut-off has passed", ("db1", "web3", "web4", "web5")
     )
 
@@ -284,7 +287,7 @@ def test_nothing_starts_after_the_cut_off_to_the_second() -> None:
 def test_a_gap_that_ends_after_the_cut_off_ends_in_a_close_not_in_a_start() -> None:
     gapped = plan_of(replace(PILOT, gap_seconds=86_400), BROAD)
 
-    assert isinstance(next_action(gapped, AFTER_PILOT, LAST_START), Gap)
+    assert isinstance(next_action(gapped, AFTER_PILOT, LAST_START - SECOND), Gap)
     assert isinstance(next_action(gapped, AFTER_PILOT, START + timedelta(days=1)), Close)
 
 
@@ -307,7 +310,7 @@ def test_a_closed_rollout_is_verified_and_reported_whatever_else_is_true() -> No
     assert next_action(PLAN, done, START) == Report()
 
 
-# --- any rollout, whatever happens to it ------------------------------------------------------------
+# --- any rollout, whatever happens to it ---------------------------------------------------------
 
 
 @dataclass
@@ -315,14 +318,14 @@ class Night:
     """A ledger in memory that does what the flow does, with a world that misbehaves as told."""
 
     plan: Plan
-    choose: st.DataObject
+    luck: random.Random
     now: datetime = START
     seen: RolloutView = field(default_factory=RolloutView)
     began: list[tuple[str, RolloutView]] = field(default_factory=list)
-    closed_hosts: list[str] = field(default_factory=list)
+    deaths: Counter[str] = field(default_factory=Counter)
 
     def run(self) -> None:
-        for _ in range(400):
+        for _ in range(200):
             self._world()
             action = next_action(self.plan, self.seen, self.now)
             assert action == next_action(self.plan, replace(self.seen), self.now)
@@ -332,16 +335,16 @@ class Night:
         pytest.fail("the rollout does not end")
 
     def _world(self) -> None:
-        event = self.choose.draw(st.sampled_from(["", "", "", "time", "stop", "release"]))
-        if event == "time":
-            self.now += self.choose.draw(st.sampled_from([MINUTE, timedelta(hours=1)]))
+        event = self.luck.choice([*[""] * 12, "time", "hour", "stop", "release"])
+        if event in {"time", "hour"}:
+            self.now += MINUTE if event == "time" else timedelta(hours=1)
         if event in {"stop", "release"}:
             self.seen = replace(self.seen, stopped="fire" if event == "stop" else "")
 
     def _do(self, action: Action) -> None:
         match action:
             case Prepare(hosts):
-                blocked = self.choose.draw(st.sets(st.sampled_from(hosts)))
+                blocked = [name for name in hosts if self.luck.random() < 0.1]
                 self._write(attempts(blocked, Outcome.BLOCKED, self.now))
                 self._step("prepared")
             case RunWave(_, hosts):
@@ -352,27 +355,32 @@ class Night:
             case JudgeGate(judged):
                 self._judge(judged)
             case AskApproval():
-                answer = self.choose.draw(st.sampled_from([*Standing]))
+                answer = self.luck.choice([*Standing, Standing.APPROVED])
                 self.seen = replace(self.seen, standing=answer)
                 self.now += timedelta(hours=1)
-            case Close(reason, hosts):
-                self.closed_hosts += hosts
+            case Close(_, hosts):
                 self._write(attempts(hosts, Outcome.NOT_ATTEMPTED, self.now))
                 self._step("closed")
             case Verify():
                 self._step("verified")
             case Report():
                 self._step("reported")
+            case Done():
+                pytest.fail("done is not an action to take")
 
     def _run_hosts(self, hosts: tuple[str, ...]) -> None:
+        asked = self.seen
         for name in hosts:
-            earlier = self.seen.attempts.get(name)
-            if earlier is None:
-                self.began.append((name, self.seen))
-            ends = [ended(outcome, self.now) for outcome in Outcome]
-            # The process may die at any line: an intent or a running job is left behind.
-            self._write({name: self.choose.draw(st.sampled_from([INTENT, RUNNING, *ends]))})
-            self.now += timedelta(seconds=1)
+            if name not in asked.attempts:
+                self.began.append((name, asked))
+            outcome = self.luck.choice([*[Outcome.PATCHED] * 20, *Outcome])
+            # The process may die at any line, twice: an intent or a running job is left behind.
+            if self.deaths[name] < 2 and self.luck.random() < 0.2:
+                self.deaths[name] += 1
+                self._write({name: self.luck.choice([INTENT, RUNNING])})
+                return
+            self._write({name: ended(outcome, self.now)})
+            self.now += SECOND
 
     def _judge(self, judged: PlannedWave) -> None:
         numbers = judge_gate(judged, self.seen)
@@ -417,11 +425,11 @@ def plans(draw: st.DrawFn) -> Plan:
 
 
 @settings(max_examples=150, deadline=None)
-@given(plans(), st.data())
+@given(plans(), st.integers(0, 2**32))
 def test_every_rollout_ends_with_one_outcome_per_host_and_no_start_out_of_turn(
-    plan: Plan, choose: st.DataObject
+    plan: Plan, seed: int
 ) -> None:
-    night = Night(plan, choose)
+    night = Night(plan, random.Random(seed))
     night.run()
 
     assert sorted(night.seen.attempts) == sorted(host.name for host in plan.hosts)
@@ -431,6 +439,5 @@ def test_every_rollout_ends_with_one_outcome_per_host_and_no_start_out_of_turn(
         assert all(seen.gates.get(w.number) is True for w in plan.waves if w.number < own.number)
         assert "prepared" in seen.steps
         assert not seen.stopped
-        assert errors_in(own, seen) <= own.max_errors or own.number == 0 or name in seen.attempts
         if plan.host(name).critical:
             assert seen.standing is Standing.APPROVED

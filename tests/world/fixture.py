@@ -1,6 +1,8 @@
 """The `world` fixture: one world per pytest session, shared by the rings that need it."""
 
 import contextlib
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -8,32 +10,46 @@ import pytest
 from tests.world.hosts import HostsMissing
 from tests.world.world import World
 
-_WORLD = pytest.StashKey[World]()
+_WORLD = pytest.StashKey[World | BaseException]()
 
 
 @pytest.fixture(scope="session")
-def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> World:
+def world(request: pytest.FixtureRequest) -> World:
     """Bring the world up at its first use; the session's end takes it down, however it ends."""
     stash = request.config.stash
     if _WORLD not in stash:
-        stash[_WORLD] = _bring_up(request.config, tmp_path_factory.mktemp("world"))
-    return stash[_WORLD]
+        try:
+            stash[_WORLD] = _bring_up(request.session)
+        except Exception as error:
+            stash[_WORLD] = error  # trying again for every test would take an hour
+            raise
+    found = stash[_WORLD]
+    if isinstance(found, BaseException):
+        pytest.fail(f"the world did not come up: {found}", pytrace=False)
+    return found
 
 
-def _bring_up(config: pytest.Config, home: Path) -> World:
-    reporter = config.pluginmanager.get_plugin("terminalreporter")
+def _bring_up(session: pytest.Session) -> World:
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    home = Path(tempfile.mkdtemp(prefix="wavemend-world-"))
 
     def say(text: str) -> None:
         if reporter is not None:
             reporter.write_line(f"world: {text}")
 
-    home.chmod(0o700)
+    def close() -> None:
+        made.close()
+        if session.testsfailed:
+            say(f"logs and ledger of the failed tests: {home}")
+        else:
+            shutil.rmtree(home, ignore_errors=True)
+
     try:
         made = World(home, say)
     except HostsMissing as error:
         pytest.fail(str(error), pytrace=False)
     # Not a fixture's own end: two rings import this fixture, and share one world.
-    config.add_cleanup(made.close)
+    session.config.add_cleanup(close)
     say(f"{made.hosts.label}, home {home}")
     try:
         made.prepare()

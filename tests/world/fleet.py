@@ -75,8 +75,8 @@ def fleet_text(
     if with_closed:
         lines.append(_window("later", now + timedelta(hours=8)))
     lines.append("profiles:")
-    lines += [*_profile("server"), *_profile("spare")]
-    lines += [*_profile("pausing"), "    before_hooks:", f"      - {_until(home / 'go-on')}"]
+    lines += [*_profile("server", ("ring=broad",)), *_profile("spare"), *_profile("pausing")]
+    lines += ["    before_hooks:", f"      - {_until(home / 'go-on')}"]
     lines += [
         "logins:",
         "  - name: default",
@@ -111,8 +111,7 @@ def _window(name: str, start: datetime) -> str:
     )
 
 
-def _profile(name: str) -> list[str]:
-    gate = "{max_errors: 0, min_success_percent: 100, min_observed: 1, soak: 1s}"
+def _profile(name: str, broad: tuple[str, ...] = ()) -> list[str]:
     return [
         f"  - name: {name}",
         "    os: debian",
@@ -122,13 +121,23 @@ def _profile(name: str) -> list[str]:
         "    reboot: if_needed",
         "    host_deadline: 5m",
         "    waves:",
-        f"      - {{name: pilot, kind: pilot, select: ring=pilot, concurrency: 3, gate: {gate}}}",
-        f"      - {{name: broad-1, kind: broad, select: ring=broad, concurrency: 2, gate: {gate}}}",
-        f"      - {{name: broad-2, kind: broad, concurrency: 2, gate: {gate}}}",
-        "      - {name: critical, kind: critical, concurrency: 1, gate: {max_errors: 0}}",
+        *_waves(broad),
         "    probes:",
         "      - {name: package-database, argv: [dpkg, --audit]}",
     ]
+
+
+def _waves(broad: tuple[str, ...]) -> list[str]:
+    """A pilot, a wave per selector, one for the rest, and the critical hosts."""
+    gate = "gate: {max_errors: 0, min_success_percent: 100, min_observed: 1, soak: 1s}"
+    pilot = f"      - {{name: pilot, kind: pilot, select: ring=pilot, concurrency: 3, {gate}}}"
+    chosen = [
+        f"      - {{name: broad-{n}, kind: broad, select: {select}, concurrency: 2, {gate}}}"
+        for n, select in enumerate(broad, start=1)
+    ]
+    rest = f"      - {{name: broad-{len(broad) + 1}, kind: broad, concurrency: 2, {gate}}}"
+    critical = "      - {name: critical, kind: critical, concurrency: 1, gate: {max_errors: 0}}"
+    return [pilot, *chosen, rest, critical]
 
 
 def _until(file: Path) -> str:

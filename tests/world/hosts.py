@@ -89,7 +89,9 @@ class SimulatedHosts:
     def up(self, hosts: Sequence[WorldHost]) -> None:
         self._lab.up(
             [
-                SimulatedSpec(h.name, packages=h.packages, held=h.held, power=h.power, files=h.files)
+                SimulatedSpec(
+                    h.name, packages=h.packages, held=h.held, power=h.power, files=h.files
+                )
                 for h in hosts
             ]
         )

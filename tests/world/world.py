@@ -124,19 +124,22 @@ class World:
         *,
         profile: str = "server",
         seconds: float = ROLLOUT_SECONDS,
+        dead: str = "",
     ) -> Standing:
-        """Wait for a state of the ledger. Raises WorldFailed when its run died, or time is up."""
+        """Wait for a state of the ledger. Raises WorldFailed when its run died, or time is up.
+
+        `dead`: a run whose death is part of the story; another one takes its place.
+        """
         until = time.monotonic() + seconds
         while not condition(now := self.standing(tenant, profile)):
             run = now.flow_run or self._begun.get((tenant, profile), "")
             state = flow_run_state(self.api, run)
-            if state in ENDED and not condition(self.standing(tenant, profile)):
+            if run != dead and state in ENDED and not condition(self.standing(tenant, profile)):
                 raise WorldFailed(f"{tenant}: the run ended {state}, not {what}\n{self.story(run)}")
             if time.monotonic() > until:
                 seen = f"run {state}, outcomes {now.outcomes}, refusals {now.refusals}"
-                raise WorldFailed(
-                    f"{tenant}: waited {seconds:.0f} s in vain for {what}; {seen}\n{self.story(run)}"
-                )
+                vain = f"{tenant}: waited {seconds:.0f} s in vain for {what}; {seen}"
+                raise WorldFailed(f"{vain}\n{self.story(run)}")
             time.sleep(0.3)
         return now
 
@@ -148,9 +151,11 @@ class World:
                 raise WorldFailed(f"waited {seconds:.0f} s in vain for {what}\n{self.tails()}")
             time.sleep(0.2)
 
-    def wait_finished(self, tenant: str, profile: str = "server") -> Standing:
+    def wait_finished(self, tenant: str, profile: str = "server", *, dead: str = "") -> Standing:
         """Wait for the end of a company's rollout."""
-        return self.wait(tenant, lambda s: s.finished, "the end of the rollout", profile=profile)
+        return self.wait(
+            tenant, lambda s: s.finished, "the end of the rollout", profile=profile, dead=dead
+        )
 
     def wait_asking(self, tenant: str, *, refusals: int = 0) -> Standing:
         """Wait until the run is suspended before its critical host, after so many refusals."""

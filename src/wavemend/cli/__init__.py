@@ -1,6 +1,7 @@
 """The `wavemend` command: starts fast, imports no Prefect, talks to it over HTTP where needed."""
 
 import sys
+import traceback
 from collections.abc import Sequence
 
 from wavemend.errors import WavemendError
@@ -22,4 +23,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception:  # noqa: BLE001 - a bug ends here, told apart from what an operator can mend
+        traceback.print_exc()
+        print("wavemend: this is a fault of wavemend's; please report it", file=sys.stderr)
+        sys.exit(BUG_EXIT)
     sys.exit(result if isinstance(result, int) else 0)

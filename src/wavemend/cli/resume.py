@@ -6,8 +6,10 @@ from datetime import datetime
 from wavemend.cli.here import PrefectApi
 from wavemend.errors import EnvironmentUnfit
 from wavemend.ledger import approvals, rollouts
+from wavemend.ledger.rollouts import LEASE
 from wavemend.ledger.store import Ledger
 from wavemend.ledger.tables import RolloutRow
+from wavemend.steps.lease import owner_is_dead
 
 FLOW = "patch-rollout"
 LIVE_STATES = {"SCHEDULED", "PENDING", "RUNNING", "PAUSED"}
@@ -16,18 +18,16 @@ LIVE_STATES = {"SCHEDULED", "PENDING", "RUNNING", "PAUSED"}
 def resume_orphans(ledger: Ledger, api_url: str, now: datetime) -> Iterator[str]:
     """Start a new run for each unfinished rollout that nobody works for; say what was done.
 
-    Nobody works for it when its lease is free or expired and Prefect has no live run of it. A
-    run that Prefect still calls RUNNING while its lease is gone is a dead one: it is told so.
+    Nobody works for it when its lease is free or expired, or its owner's process is gone from
+    this machine, and Prefect has no run of it that still begins. A run that Prefect calls RUNNING
+    without a lease is a dead one: Prefect is told so, as it holds the deployment's only slot.
     """
     api = PrefectApi(api_url)
     with ledger.reading() as book:
         rows = rollouts.list_rollouts(book, only_open=True)
     for row in rows:
-        if row.lease_owner and row.lease_until and now < row.lease_until:
-            yield f"rollout {row.id}: held by {row.lease_owner} until {row.lease_until:%H:%M:%S}"
-            continue
-        if _waits_for_human(ledger, api, row, now):
-            yield f"rollout {row.id}: waits for an approver"
+        if reason := _left_alone(ledger, api, row, now):
+            yield f"rollout {row.id}: {reason}"
             continue
         _bury(api, row.flow_run_id)
         run = start_run(api, row.tenant, row.profile, row.window, row.requester)
@@ -50,6 +50,35 @@ def flow_run_state(api: PrefectApi, flow_run_id: str) -> str:
         return str(api.get(f"/flow_runs/{flow_run_id}")["state_type"] or "")
     except EnvironmentUnfit:
         return ""
+
+
+def _left_alone(ledger: Ledger, api: PrefectApi, row: RolloutRow, now: datetime) -> str:
+    """Say why a rollout is not taken up now; empty when it is to be."""
+    held = row.lease_owner and row.lease_until and now < row.lease_until
+    if held and not owner_is_dead(row.lease_owner):
+        return f"held by {row.lease_owner} until {row.lease_until:%H:%M:%S}"
+    if _waits_for_human(ledger, api, row, now):
+        return "waits for an approver"
+    if not row.lease_owner and _begins(api, row.flow_run_id, now):
+        return f"run {row.flow_run_id} is about to begin"
+    return ""
+
+
+def _begins(api: PrefectApi, flow_run_id: str, now: datetime) -> bool:
+    """True while a run may be on its way to its lease: a resumed one carries a signed answer.
+
+    A run waits for a worker as long as it must; once it was handed to one, it has as long as a
+    silent owner has.
+    """
+    if not flow_run_id:
+        return False
+    try:
+        state = api.get(f"/flow_runs/{flow_run_id}")["state"] or {}
+    except EnvironmentUnfit:
+        return False
+    if state.get("type") not in {"PENDING", "RUNNING"}:
+        return state.get("type") == "SCHEDULED"
+    return now - datetime.fromisoformat(state["timestamp"]) < LEASE
 
 
 def _waits_for_human(ledger: Ledger, api: PrefectApi, row: RolloutRow, now: datetime) -> bool:

@@ -25,6 +25,9 @@ def start(
     *,
     profile: Annotated[str, Parameter(help="Needed where the company has several.")] = "",
     window: Annotated[str, Parameter(help="Needed where the company has several.")] = "",
+    as_: Annotated[
+        str, Parameter(name="--as", help="Your name in the list of signers, for four eyes.")
+    ] = "",
 ) -> int:
     """Start a company's rollout now. Outside its maintenance window it starts nothing."""
     with ledger_here().reading() as book:
@@ -40,7 +43,7 @@ def start(
             f"{len(keys)} rollouts match company {tenant!r}, one is needed", hint=f"known: {known}"
         )
     key = keys[0]
-    run = start_run(prefect_here(), key.tenant, key.profile, key.window, operator())
+    run = start_run(prefect_here(), key.tenant, key.profile, key.window, as_ or operator())
     print(f"started {key} as run {run}")
     return 0
 
@@ -51,7 +54,8 @@ def list_() -> int:
     with ledger_here().reading() as book:
         rows = rollouts.list_rollouts(book)
     table = Table(title="Rollouts")
-    for heading in ("Rollout", "Company", "Profile", "Window", "Opened", "State", "Result"):
+    table.add_column("Rollout", no_wrap=True)  # it is copied from here
+    for heading in ("Company", "Profile", "Window", "Opened", "State", "Result"):
         table.add_column(heading)
     for row in rows:
         opened = f"{row.created_at:%Y-%m-%d %H:%MZ}"

@@ -110,6 +110,8 @@ def _environment(site: Site, checkout: Path, port: int) -> dict[str, str]:
             [str(checkout), str(checkout / "src"), os.environ.get("PYTHONPATH", "")]
         ).rstrip(os.pathsep),
         "PREFECT_HOME": str(site.home / "prefect"),
+        # Prefect keeps its runner's files in a folder of one fixed name there, for all users.
+        "TMPDIR": str(_private_temp(site)),
         "PREFECT_API_URL": api,
         "PREFECT_SERVER_UI_API_URL": api,
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -120,6 +122,12 @@ def _environment(site: Site, checkout: Path, port: int) -> dict[str, str]:
         "PREFECT_WORKER_QUERY_SECONDS": "2",
         "PREFECT_CLI_PROMPT": "false",
     }
+
+
+def _private_temp(site: Site) -> Path:
+    folder = site.home / "tmp"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
 
 
 def _python(module: str) -> tuple[str, ...]:

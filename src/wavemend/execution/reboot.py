@@ -29,7 +29,7 @@ def reboot_if_due(hands: Hands, order: Order, attempt_id: str, seen: Look, boot_
     if seen.facts is None or not _due(order, seen, boot_id):
         return seen
     now = hands.clock()
-    if now > order.plan.last_start or hands.local_stop():
+    if now >= order.plan.last_start or hands.local_stop():
         return seen
     with hands.ledger.writing() as book:
         if attempts.count_reboot(book, order.lease, attempt_id, now) > MAX_REBOOTS:

@@ -9,7 +9,9 @@ from wavemend.execution.jobs import JobSpec, JobView, start_job
 from wavemend.execution.order import Order
 from wavemend.ledger import approvals, attempts
 from wavemend.ledger.attempts import Granted, Refused
+from wavemend.ledger.rollouts import standing
 from wavemend.packages import Target
+from wavemend.rollout import Standing
 from wavemend.transport import Transport
 
 START_SECONDS = 60.0
@@ -67,6 +69,8 @@ def approval_refusal(hands: Hands, order: Order) -> str:
     if not order.planned.critical:
         return ""
     with hands.ledger.reading() as book:
+        if standing(book, order.plan.rollout, order.plan.digest) is Standing.REJECTED:
+            return "rejected by the approver"
         rows = approvals.accepted_approvals(book, order.plan.digest)
         pairs = [(row, approvals.request_of(book, row.request_id)) for row in rows]
     reasons = []

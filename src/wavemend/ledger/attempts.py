@@ -19,7 +19,7 @@ from wavemend.ledger.rollouts import Lease, check_lease, read_view, stopped
 from wavemend.ledger.tables import AttemptRow
 from wavemend.outcomes import Outcome, PackageResult
 from wavemend.plans import Plan, PlannedWave
-from wavemend.rollout import AttemptState, errors_in, in_flight, judge_errors
+from wavemend.rollout import AttemptState, Standing, errors_in, in_flight, judge_errors
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,10 @@ def intend(
         return Refused(refusal)
     wave = plan.wave_of(host)
     view = read_view(session, lease.rollout_id)
+    if host in view.attempts:
+        raise LedgerConflict(f"{host} has an attempt in this rollout already")
+    if view.standing is Standing.REJECTED and plan.host(host).critical:
+        return Refused("rejected by the approver")
     if errors_in(wave, view) > wave.max_errors:
         return Refused(f"gate {wave.name}: {judge_errors(wave, view)}")
     if reason := _earlier_gate_open(plan, wave, view.gates.get):
@@ -118,7 +122,7 @@ def start_refusal(
         return "the plan is not the one this rollout has frozen"
     if reason := local_stop or stopped(session, row.tenant):
         return f"stopped: {reason}"
-    if not plan.window_start <= now <= plan.last_start:
+    if not plan.window_start <= now < plan.last_start:
         return f"window: {now:%Y-%m-%d %H:%M} UTC is outside {_span(plan)}"
     return ""
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from wavemend.documents import canonical
+from wavemend.documents import canonical, storable
 from wavemend.errors import AuditBroken
 from wavemend.ledger.tables import AuditEventRow
 
@@ -35,10 +35,13 @@ def append(
     row = AuditEventRow(
         seq=seq,
         at=now.isoformat(),
-        actor=actor,
+        # Before the digest: what is stored must be what was hashed.
+        actor=storable(actor),
         kind=kind,
-        subject=subject,
-        body=canonical(body).decode(),
+        subject=storable(subject),
+        body=canonical(
+            {k: storable(v) if isinstance(v, str) else v for k, v in body.items()}
+        ).decode(),
         previous=previous,
         digest="",
     )

@@ -22,8 +22,18 @@ def config(connection: Connection | None = None) -> Config:
     return made
 
 
+def is_current(connection: Connection) -> bool:
+    """True when the tables have this version's form already."""
+    script = ScriptDirectory.from_config(config())
+    current = MigrationContext.configure(connection).get_current_revision()
+    return current == script.get_current_head()
+
+
 def upgrade(connection: Connection, shown: str) -> None:
-    """Migrate to the newest form. Refuses a database that is newer than this, or foreign."""
+    """Migrate to the newest form, inside the caller's transaction, and commit it.
+
+    Refuses a database that is newer than this, or foreign.
+    """
     script = ScriptDirectory.from_config(config())
     current = MigrationContext.configure(connection).get_current_revision()
     if current == script.get_current_head():
@@ -39,6 +49,5 @@ def upgrade(connection: Connection, shown: str) -> None:
             f"the database {shown} holds tables that are not wavemend's",
             hint="give wavemend a database of its own",
         )
-    connection.rollback()
     command.upgrade(config(connection), "head")
     connection.commit()

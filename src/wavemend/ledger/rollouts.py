@@ -277,6 +277,12 @@ def record_gate(
     )
 
 
+def restore_points_of(session: Session, rollout_id: str) -> tuple[RestorePointRow, ...]:
+    """Return the restore points of a rollout, by host."""
+    query = select(RestorePointRow).where(RestorePointRow.rollout_id == rollout_id)
+    return tuple(session.exec(query.order_by(col(RestorePointRow.host))).all())
+
+
 def record_restore_points(
     session: Session, lease: Lease, points: Iterable[RestorePointRow], now: datetime
 ) -> None:

@@ -101,9 +101,9 @@ def first_seen(session: Session, host: str) -> dict[str, datetime]:
 
 
 def last_ranked_look(session: Session, host: str) -> tuple[int, Look] | None:
-    """Return the last look whose findings were written: a scan, or a rollout's preflight."""
+    """Return the last look whose findings were written: by a scan, before or after a rollout."""
     query = select(HostScan).where(
-        HostScan.host == host, col(HostScan.purpose).in_(["scan", "preflight"])
+        HostScan.host == host, col(HostScan.purpose).in_(["scan", "preflight", "verify"])
     )
     row = session.exec(query.order_by(col(HostScan.id).desc())).first()
     return (row.id, _look(row)) if row is not None and row.id is not None else None

@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, event, make_url, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import Connection, Engine, event, inspect, make_url, text
+from sqlalchemy.exc import DatabaseError, DataError, IntegrityError, ProgrammingError
 from sqlalchemy.pool import NullPool
 from sqlmodel import Session, create_engine
 
+from wavemend.documents import storable
 from wavemend.errors import LedgerError
 from wavemend.ledger import migrate
 
@@ -40,10 +41,7 @@ class Ledger:
         Raises LedgerError when the database is locked, full, read-only or gone.
         """
         with self._session() as session:
-            if self._engine.dialect.name == "sqlite":
-                session.connection().exec_driver_sql("BEGIN IMMEDIATE")
-            else:
-                session.execute(text("SELECT pg_advisory_xact_lock(:k)"), {"k": _WRITERS_LOCK})
+            _lock_writers(session.connection())
             yield session
             session.commit()
 
@@ -53,31 +51,32 @@ class Ledger:
         with self._session() as session:
             if self._engine.dialect.name == "sqlite":
                 session.connection().exec_driver_sql("BEGIN")
+            else:  # its default shows each statement another state
+                session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
             yield session
             session.expunge_all()  # rows stay readable afterwards; a rollback would empty them
             session.rollback()
 
     @contextmanager
     def _session(self) -> Iterator[Session]:
-        try:
-            with Session(self._engine, expire_on_commit=False) as session:
-                yield session
-        except OperationalError as error:
-            raise LedgerError(
-                f"the ledger {_shown(self.url)} cannot be used: {error.orig}",
-                hint="check that the database runs, has free space and may be written",
-            ) from error
+        with _in_our_words(self.url), Session(self._engine, expire_on_commit=False) as session:
+            yield session
 
     def migrate(self) -> None:
         """Bring the tables to this version's form. Raises LedgerError for newer or foreign ones."""
-        with self._engine.connect() as connection:
+        with _in_our_words(self.url), self._engine.connect() as connection:
+            if migrate.is_current(connection):
+                return
+            connection.rollback()
+            # One transaction, and one process at a time: no half-made tables, whoever dies.
+            _lock_writers(connection)
             migrate.upgrade(connection, _shown(self.url))
 
     def check(self) -> None:
         """Refuse a damaged SQLite file at start, before anything rests on it."""
         if self._engine.dialect.name != "sqlite":
             return
-        with self._engine.connect() as connection:
+        with _in_our_words(self.url), self._engine.connect() as connection:
             answer = connection.exec_driver_sql("PRAGMA quick_check").scalar_one()
         if answer != "ok":
             raise LedgerError(
@@ -98,13 +97,35 @@ def open_ledger(url: str) -> Ledger:
     return ledger
 
 
+@contextmanager
+def _in_our_words(url: str) -> Iterator[None]:
+    """Turn a database that is locked, full, damaged or gone into a LedgerError; not our bugs."""
+    try:
+        yield
+    except (IntegrityError, DataError, ProgrammingError):
+        raise
+    except DatabaseError as error:
+        raise LedgerError(
+            f"the ledger {_shown(url)} cannot be used: {str(error.orig).strip()}",
+            hint="check that the database runs, has free space and may be written",
+        ) from error
+
+
+def _lock_writers(connection: Connection) -> None:
+    """Begin a transaction that no other writer can be in at the same time."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    else:
+        connection.execute(text("SELECT pg_advisory_xact_lock(:k)"), {"k": _WRITERS_LOCK})
+
+
 def _guard_file(name: str | None) -> None:
     """Create the file for its owner alone; refuse one that others may read: it maps every hole."""
     if not name:
         raise LedgerError("the ledger needs a file", hint="sqlite:////var/lib/wavemend/ledger.db")
     path = Path(name)
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
     except OSError as error:
         raise LedgerError(
@@ -119,15 +140,25 @@ def _guard_file(name: str | None) -> None:
         )
 
 
+@event.listens_for(Session, "before_flush")
+def _make_storable(session: Session, _context: object, _instances: object) -> None:
+    """Hosts and people send any text; PostgreSQL refuses a NUL, every encoder half a surrogate."""
+    for row in (*session.new, *session.dirty):
+        for name in inspect(row).mapper.columns.keys():  # noqa: SIM118 - no mapping
+            value = row.__dict__.get(name)
+            if isinstance(value, str) and value != (clean := storable(value)):
+                setattr(row, name, clean)
+
+
 def _engine(url: str) -> Engine:
+    """No pool: a connection costs little, and none is shared by threads or kept over a fork."""
     parsed = make_url(url)
     if parsed.drivername.startswith("postgresql"):
-        return create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+        return create_engine(parsed.set(drivername="postgresql+psycopg"), poolclass=NullPool)
     if not parsed.drivername.startswith("sqlite"):
         raise LedgerError(
             f"a ledger cannot be kept in {parsed.drivername}", hint="use sqlite: or postgresql:"
         )
-    # No pool: a connection of SQLite costs nothing, and none is shared by threads or after a fork.
     engine = create_engine(parsed, poolclass=NullPool, connect_args={"timeout": BUSY_SECONDS})
 
     @event.listens_for(engine, "connect")

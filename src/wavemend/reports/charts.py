@@ -26,10 +26,12 @@ WIDE, NARROW = 1040, 330
 
 _SALT = "wavemend.report/1"
 _DRAWING = Lock()  # matplotlib's settings are global to the process
-_STEPS = tuple(
+_STEPS = tuple(timedelta(seconds=seconds) for seconds in (5, 10, 15, 30, 60, 120)) + tuple(
     timedelta(minutes=minutes)
     for minutes in (5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 10080)
 )
+_ZOOM_BELOW = 1 / 8
+"""A run that took a smaller share of its window is drawn alone: to scale it would be a dash."""
 
 
 @dataclass(slots=True)
@@ -164,11 +166,39 @@ class _Scale:
         return self.left + min(max(share, 0.0), 1.0) * (self.right - self.left)
 
 
+def zoomed(report: RolloutReport) -> bool:
+    """Return whether the timeline shows only the run, and not the whole window around it."""
+    moments = _run_moments(report)
+    if not moments:
+        return False
+    length = max(moments) - min(moments)
+    window = report.window.end - report.window.start
+    return timedelta(seconds=5) <= length < window * _ZOOM_BELOW
+
+
+def _run_moments(report: RolloutReport) -> list[datetime]:
+    moments = []
+    for wave in report.waves:
+        decided = wave.gate.decided_at if wave.gate else None
+        times = (wave.started_at, wave.ended_at, wave.soak_until, decided)
+        asked = (wave.approval_asked_at, wave.approval_decided_at)
+        moments += [moment for moment in (*times, *asked) if moment is not None]
+        still_open = wave.ended_at is None if wave.started_at else asked[0] and not asked[1]
+        if still_open:
+            moments.append(report.generated_at)
+    return moments
+
+
 def _extent(report: RolloutReport) -> tuple[datetime, datetime]:
     """Return what the drawing spans: the window and all that ran, and a piece of a wait before.
 
-    An approver may be asked days ahead; drawn to scale, the night itself would be a dash.
+    An approver may be asked days ahead; drawn to scale, the night itself would be a dash. The
+    same holds for a run of two minutes in a window of four hours.
     """
+    if zoomed(report):
+        run = _run_moments(report)
+        edge = (max(run) - min(run)) / 20
+        return min(run) - edge, max(run) + edge
     moments = [report.window.start, report.window.end]
     asked = []
     for wave in report.waves:
@@ -191,7 +221,9 @@ def _draw_ground(sketch: _Sketch, scale: _Scale, report: RolloutReport) -> None:
     for tick in ticks:
         x = scale.at(tick)
         sketch.line(x, 22, sketch.height, "line", zorder=0.5)
-        shown = scale.times.short(tick) if day_apart else scale.times.clock(tick)
+        with_seconds = scale.end - scale.begin < timedelta(minutes=8)
+        clock = scale.times.clock(tick, seconds=with_seconds)
+        shown = scale.times.short(tick) if day_apart else clock
         sketch.text(x, 10, shown, colour="muted", ha="center", fontsize=11)
 
 

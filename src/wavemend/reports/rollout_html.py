@@ -17,10 +17,17 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from wavemend.errors import LedgerError
-from wavemend.outcomes import Outcome
-from wavemend.reports.charts import NARROW, WIDE, outcome_bar, wave_timeline
+from wavemend.outcomes import Outcome, PackageOutcome
+from wavemend.reports.charts import NARROW, WIDE, outcome_bar, wave_timeline, zoomed
 from wavemend.reports.marks import SHOWN_ORDER, gate_mark, mark_of, package_mark
-from wavemend.reports.model import LANES, HostReport, LaneReport, RolloutReport
+from wavemend.reports.model import (
+    LANES,
+    FindingReport,
+    HostReport,
+    LaneReport,
+    PackageReport,
+    RolloutReport,
+)
 from wavemend.reports.text import (
     LocalTimes,
     bounded,
@@ -36,6 +43,19 @@ from wavemend.reports.verdict import NextStep, balance_of, hosts_by_urgency, ver
 _TEMPLATES = "templates"
 OPEN_AT_MOST = 5
 """Troubled hosts shown unfolded; with more of them, unfolding all would bury the list."""
+
+
+FINDINGS_SHOWN = 8
+"""Findings shown unfolded: with more of them nobody reads any."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindingGroup:
+    """One vulnerability of one package in the same versions, on several hosts."""
+
+    finding: FindingReport
+    """Of the host where it is due first."""
+    hosts: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +90,9 @@ def render_html(report: RolloutReport) -> bytes:
         hosts=hosts,
         anchors={host.name: f"host-{number}" for number, host in enumerate(hosts, 1)},
         lanes=_lanes(report.findings.lanes),
+        findings=_finding_groups(report.findings.top),
+        findings_shown=FINDINGS_SHOWN,
+        zoomed=zoomed(report),
         bars=_charts(partial(outcome_bar, report)),
         timelines=_charts(partial(wave_timeline, report, times)) if report.waves else None,
     )
@@ -98,8 +121,10 @@ def _environment(times: LocalTimes) -> Environment:
     environment.filters.update(
         when=partial(_when, times),
         exact=partial(_when, times, seconds=True),
+        dated=partial(_when, times, with_year=True),
         counted=counted,
         line=one_line,
+        troubled_first=_troubled_first,
         log=_log,
         about=_about,
         percent=_percent,
@@ -126,11 +151,15 @@ def _style() -> Markup:
     return Markup(path.read_text(encoding="utf-8"))  # noqa: S704 - our own file, no foreign text
 
 
-def _when(times: LocalTimes, at: datetime | None, *, seconds: bool = False) -> Markup:
+def _when(
+    times: LocalTimes, at: datetime | None, *, seconds: bool = False, with_year: bool = False
+) -> Markup:
     if at is None:
         return Markup('<span class="none" title="has not happened">–</span>')
     utc = utc_text(at)
     shown = times.short(at, seconds=seconds)
+    if with_year:
+        shown = f"{times.day(at)}, {times.clock(at, seconds=seconds)}"
     return Markup('<time datetime="{}" title="{} UTC">{}</time>').format(
         utc, utc.replace("T", " ").removesuffix("Z"), shown
     )
@@ -146,6 +175,11 @@ def _about(host: HostReport) -> str:
         return "no package was planned"
     seen = Counter(package_mark(package.outcome).words for package in host.packages)
     return ", ".join(f"{count:,} {words}" for words, count in sorted(seen.items()))
+
+
+def _troubled_first(packages: Iterable[PackageReport]) -> list[PackageReport]:
+    """Put packages that are not as planned before the others; the order by name stays."""
+    return sorted(packages, key=lambda package: package.outcome is PackageOutcome.INSTALLED)
 
 
 def _log(text: str) -> Markup:
@@ -172,6 +206,25 @@ def _number(value: int) -> str:
 def _lanes(lanes: Iterable[LaneReport]) -> tuple[LaneReport, ...]:
     order = {lane: number for number, lane in enumerate(LANES)}
     return tuple(sorted(lanes, key=lambda row: (order.get(row.lane, len(order)), row.lane)))
+
+
+def _due_first(finding: FindingReport) -> float:
+    return finding.due_at.timestamp() if finding.due_at else float("inf")
+
+
+def _finding_groups(findings: Iterable[FindingReport]) -> tuple[FindingGroup, ...]:
+    """Gather findings that differ only in the host, in the order of the first of each."""
+    seen: dict[tuple[object, ...], list[FindingReport]] = {}
+    for one in findings:
+        key = (one.cve, one.package, one.lane, one.closed, one.because)
+        seen.setdefault(key, []).append(one)
+    return tuple(
+        FindingGroup(
+            finding=min(same, key=_due_first),
+            hosts=tuple(sorted({one.host for one in same})),
+        )
+        for same in seen.values()
+    )
 
 
 def _groups(steps: tuple[NextStep, ...]) -> tuple[StepGroup, ...]:

@@ -8,18 +8,29 @@ from wavemend.ledger import approvals
 from wavemend.ledger.approvals import OpenRequest
 from wavemend.ledger.rollouts import Lease, get_rollout
 
+PLAN_CHANGED = "the plan was changed after this request"
+
 
 def ask(hands: Hands, lease: Lease, flow_run_id: str) -> OpenRequest:
-    """Return the request that waits for an answer; write a new one when there is none."""
+    """Return the request that waits for an answer; write a new one when there is none.
+
+    One over another plan than the present one is void: that is recorded before asking anew.
+    """
     with hands.ledger.writing() as book:
         last = approvals.newest(book, lease.rollout_id)
         plan_digest = get_rollout(book, lease.rollout_id).plan_digest
-        if (
-            last is not None
-            and last.request.plan_digest == plan_digest
-            and not approvals.answered(book, last.request.id)
-        ):
-            return last
+        if last is not None and not approvals.answered(book, last.request.id):
+            if last.request.plan_digest == plan_digest:
+                return last
+            approvals.record(
+                book,
+                last.request,
+                Answer(decision="", identity="", reason="", signature=""),
+                statement="",
+                signer=None,
+                refusal=PLAN_CHANGED,
+                now=hands.clock(),
+            )
         return approvals.ask(
             book,
             lease,
@@ -38,7 +49,7 @@ def take_answer(
     with hands.ledger.writing() as book:
         row = get_rollout(book, request.rollout_id)
         if signer is not None and row.plan_digest != request.plan_digest:
-            signer, refusal = None, "the plan was changed after this request"
+            signer, refusal = None, PLAN_CHANGED
         approvals.record(
             book,
             request,

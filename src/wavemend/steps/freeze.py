@@ -10,6 +10,7 @@ from wavemend.findings import HostFindings, match
 from wavemend.fleet import Fleet, RolloutKey
 from wavemend.hosts import Facts, Host
 from wavemend.ledger import rollouts
+from wavemend.ledger.intake import record_snapshots
 from wavemend.ledger.rollouts import Lease
 from wavemend.ledger.scans import first_seen, newest_look, record_findings
 from wavemend.ledger.tables import RolloutRow
@@ -83,6 +84,7 @@ def freeze_plan(
     weighed = [weigh(hands, host, intelligence, lease.rollout_id) for host in fleet.members(key)]
     plan = plan_of(hands, row, fleet, weighed, intelligence)
     with hands.ledger.writing() as book:
+        record_snapshots(book, intelligence.snapshots, actor="freeze-plan", now=hands.clock())
         for item in weighed:
             if item.scan_id:
                 record_findings(book, item.scan_id, item.findings)

@@ -44,7 +44,7 @@ def _take(hands: Hands, rollout_id: str, me: str) -> Lease:
             with hands.ledger.writing() as book:
                 owner = rollouts.get_rollout(book, rollout_id).lease_owner
                 return rollouts.take_lease(
-                    book, rollout_id, me, hands.clock(), owner_is_dead=_is_dead(owner)
+                    book, rollout_id, me, hands.clock(), owner_is_dead=owner_is_dead(owner)
                 )
         except LedgerConflict:
             if hands.monotonic() >= until:
@@ -67,7 +67,7 @@ def _me() -> str:
     return f"{socket.gethostname()}:{os.getpid()}:{_born(os.getpid())}"
 
 
-def _is_dead(owner: str) -> bool:
+def owner_is_dead(owner: str) -> bool:
     """True only with proof: the owner ran on this machine, and that process is gone."""
     parts = owner.rsplit(":", 2)
     if len(parts) != 3 or parts[0] != socket.gethostname() or not parts[1].isdigit():

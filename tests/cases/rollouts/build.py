@@ -187,9 +187,7 @@ def candidate(
 ) -> Candidate:
     """Return a host as planning sees it: healthy, or unseen when a reason is given."""
     seen = None if reason else facts_of or facts(name)
-    look = Look(
-        host=name, at=NOON, facts=seen, reason=reason, detail="no answer", peer_key=KEY
-    )
+    look = Look(host=name, at=NOON, facts=seen, reason=reason, detail="no answer", peer_key=KEY)
     return Candidate(host=host(name, critical=critical), look=look, ranked=updates)
 
 

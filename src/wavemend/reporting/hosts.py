@@ -1,0 +1,160 @@
+"""Hosts: one outcome each, their packages, and the evidence for both."""
+
+from dataclasses import dataclass
+from dataclasses import fields as fields_of
+from typing import Any
+
+from wavemend.evidence import Evidence
+from wavemend.ledger import attempts
+from wavemend.ledger.scans import newest_look
+from wavemend.ledger.tables import AttemptRow, RestorePointRow
+from wavemend.outcomes import Outcome
+from wavemend.plans import ExcludedHost, PlannedHost
+from wavemend.reporting.source import Source
+from wavemend.reports.model import HostReport, PackageReport, ProbeReport, RestorePointReport
+
+
+def host_reports(source: Source) -> tuple[HostReport, ...]:
+    """Return every host the plan knows, those it had to leave out too, by name."""
+    if source.plan is None:
+        return ()
+    planned = [_planned(source, host) for host in source.plan.hosts]
+    return tuple(
+        sorted(
+            [*planned, *(_excluded(source, left) for left in source.plan.excluded)],
+            key=lambda host: host.name,
+        )
+    )
+
+
+def _planned(source: Source, host: PlannedHost) -> HostReport:
+    row = source.attempts.get(host.name)
+    evidence = attempts.evidence_of(row) if row else None
+    return _host_report(
+        _proof(evidence),
+        name=host.name,
+        wave=source.plan.wave_of(host.name).name if source.plan else "",
+        critical=host.critical,
+        exposed=host.exposed,
+        simulated=host.simulated,
+        outcome=Outcome(row.outcome) if row and row.outcome else None,
+        reason=row.reason if row else "",
+        attempt_id=row.id if row else "",
+        intent_at=row.intent_at if row else None,
+        begun_at=row.begun_at if row else None,
+        ended_at=row.ended_at if row else None,
+        packages=_packages(host, row),
+        restore_point=_restore_point(source, host.name),
+    )
+
+
+def _excluded(source: Source, left: ExcludedHost) -> HostReport:
+    declared = next((host for host in source.fleet.hosts if host.name == left.name), None)
+    found = newest_look(source.book, left.name, purpose="preflight", rollout_id=source.row.id)
+    facts = found[1].facts if found else None
+    simulated = bool((declared and declared.simulated) or (facts and facts.simulated))
+    return _host_report(
+        _Proof(),
+        name=left.name,
+        wave="",
+        critical=bool(declared and declared.critical),
+        exposed=bool(declared and declared.exposed),
+        simulated=simulated,
+        outcome=left.outcome,
+        reason=left.reason,
+        attempt_id="",
+        intent_at=None,
+        begun_at=None,
+        ended_at=None,
+        packages=(),
+        restore_point=None,
+    )
+
+
+def _restore_point(source: Source, host: str) -> RestorePointReport | None:
+    row = source.book.get(RestorePointRow, (source.row.id, host))
+    if row is None:
+        return None
+    can = row.restores if row.proven else f"not proven: {row.detail}"
+    return RestorePointReport(kind=row.kind, can_restore=can, reference=row.name)
+
+
+def _packages(host: PlannedHost, row: AttemptRow | None) -> tuple[PackageReport, ...]:
+    planned = {(p.name, p.arch): p for p in host.packages}
+    results = attempts.packages_of(row) if row else ()
+    reports = [
+        PackageReport(
+            name=result.name,
+            arch=result.arch,
+            before=result.before,
+            target=result.target,
+            after=result.after,
+            outcome=result.outcome,
+            detail=result.detail,
+            cves=p.cves if (p := planned.get((result.name, result.arch))) else (),
+            lane=p.lane if p else "",
+        )
+        for result in results
+    ]
+    known = {(report.name, report.arch) for report in reports}
+    reports += [
+        PackageReport(
+            name=p.name,
+            arch=p.arch,
+            before=p.installed,
+            target=p.target,
+            after="",
+            outcome=None,
+            detail="",
+            cves=p.cves,
+            lane=p.lane,
+        )
+        for p in host.packages
+        if (p.name, p.arch) not in known
+    ]
+    return tuple(sorted(reports, key=lambda report: (report.name, report.arch)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Proof:
+    """Evidence in the report's words; empty for a host that was never touched."""
+
+    boot_id_before: str = ""
+    boot_id_after: str = ""
+    running_kernel_before: str = ""
+    running_kernel_after: str = ""
+    newest_kernel_before: str = ""
+    newest_kernel_after: str = ""
+    reboot_reasons: tuple[str, ...] = ()
+    probes: tuple[ProbeReport, ...] = ()
+    log_sha256: str = ""
+    log_tail: str = ""
+    facts_before_sha256: str = ""
+    facts_after_sha256: str = ""
+
+
+def _proof(evidence: Evidence | None) -> _Proof:
+    if evidence is None:
+        return _Proof()
+    return _Proof(
+        boot_id_before=evidence.boot_id_before,
+        boot_id_after=evidence.boot_id_after,
+        running_kernel_before=evidence.kernel_before,
+        running_kernel_after=evidence.kernel_after,
+        newest_kernel_after=evidence.newest_kernel,
+        reboot_reasons=evidence.reboot_reasons,
+        probes=tuple(
+            ProbeReport(name=probe.name, ok=probe.ok, detail=probe.detail)
+            for probe in evidence.probes
+        ),
+        log_sha256=evidence.log_digest.removeprefix("sha256:"),
+        log_tail=evidence.log_tail,
+        facts_before_sha256=evidence.facts_before.removeprefix("sha256:"),
+        facts_after_sha256=evidence.facts_after.removeprefix("sha256:"),
+    )
+
+
+def _host_report(proof: _Proof, **fields: Any) -> HostReport:
+    return HostReport(
+        **{field.name: getattr(proof, field.name) for field in fields_of(_Proof)}, **fields
+    )

@@ -1,0 +1,18 @@
+"""Taking up rollouts whose run died: the ledger says which, Prefect only runs them."""
+
+from prefect import get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+from prefect.settings import get_current_settings
+
+from tasks.workbench import Workbench
+from wavemend.cli.resume import resume_orphans
+
+
+@task(task_run_name="take up what was left", cache_policy=NO_CACHE)
+def take_up(bench: Workbench) -> list[str]:
+    """Start a run for each rollout that nobody works for; return what was done with each."""
+    api = get_current_settings().api.url or ""
+    lines = list(resume_orphans(bench.hands.ledger, api, bench.hands.clock()))
+    for line in lines:
+        get_run_logger().info("%s", line)
+    return lines

@@ -1,0 +1,48 @@
+"""`wavemend up` and `down`: what runs is kept, what the fleet lost is removed, nothing is left."""
+
+import pytest
+
+from tests.world import processes
+from tests.world.world import World
+
+pytestmark = pytest.mark.orchestration
+
+
+def test_a_second_up_keeps_what_runs_and_removes_the_deployment_of_a_vanished_window(
+    world: World,
+) -> None:
+    before = world.server_pid(), world.worker_pid()
+    gone = "patch-rollout/closed-server-later"
+    assert gone in deployments(world)
+
+    world.apply_fleet(with_closed=False)
+    try:
+        said = world.up()
+
+        assert (world.server_pid(), world.worker_pid()) == before
+        assert f"removed {gone}" in said
+        assert gone not in deployments(world)
+        assert "refresh-feeds/daily" in deployments(world)
+    finally:
+        world.apply_fleet()
+
+
+def test_down_leaves_no_process_and_up_brings_everything_back(world: World) -> None:
+    running = processes.of_home(world.home)
+    assert {world.server_pid(), world.worker_pid()} <= set(running)
+
+    world.wavemend("down")
+
+    left = processes.of_home(world.home)
+    assert left == {}
+    assert world.wavemend("status", check=False).returncode != 0
+
+    said = world.up()
+    assert "deployed patch-rollout/closed-server-later" in said
+    assert world.wavemend("status").returncode == 0
+
+
+def deployments(world: World) -> set[str]:
+    found = world.api.post("/deployments/filter", {})
+    flows = {flow["id"]: flow["name"] for flow in world.api.post("/flows/filter", {})}
+    return {f"{flows[each['flow_id']]}/{each['name']}" for each in found}

@@ -44,8 +44,9 @@ demo-down: $(STAMP)
 
 test: $(STAMP)
 	@tools/system_packages.sh test
-	$(BIN)/python -m pytest -q tests/unit tests/cases tests/contract tests/test_architecture.py
-	$(BIN)/python -m pytest -q tests/orchestration tests/live
+	$(BIN)/python -m pytest -q -n auto tests/unit
+	$(BIN)/python -m pytest -q -n auto tests/contract tests/test_architecture.py
+	$(BIN)/python -m pytest -q --durations=10 tests/orchestration tests/live
 
 check: $(STAMP)
 	$(BIN)/ruff check .

@@ -21,7 +21,16 @@ from tasks.approval import (
     so_far,
 )
 from tasks.host_steps import label, patch, preflight, prepare, shards, verify
-from tasks.opening import finish, note_step, note_wave, open_for, read_plan, what_next
+from tasks.opening import (
+    finish,
+    hooks_of,
+    note_step,
+    note_wave,
+    open_for,
+    read_plan,
+    steps_done,
+    what_next,
+)
 from tasks.rollout_steps import close, freeze, judge, report, run_hook, wait_until
 from tasks.show import Board, label_run, labels_of, show_plan, show_verdict
 from tasks.submitting import Futures, after, settled
@@ -29,6 +38,7 @@ from tasks.workbench import Running, Workbench, open_workbench
 from wavemend.fleet import RolloutKey
 from wavemend.ledger.rollouts import FINISHED, Lease
 from wavemend.plans import Plan
+from wavemend.reports import Answer
 from wavemend.rollout import (
     Action,
     AskApproval,
@@ -102,7 +112,8 @@ def _to_its_end(
             board.move()
         verdict = finish(running)
     name = f"Verdict{verdict.answer.capitalize()}"
-    return Completed(name=name, message=verdict.sentence), done
+    state = Failed if verdict.answer in {Answer.NO, Answer.FAILED} else Completed
+    return state(name=name, message=verdict.sentence), done
 
 
 def _frozen_plan(
@@ -153,18 +164,29 @@ def _take(running: Running, action: Action, earlier: Futures) -> Futures:  # noq
     return done
 
 
-def _hooks(commands: Sequence[tuple[str, ...]], when: str, earlier: Futures) -> Futures:
-    """Run the profile's commands one after the other, each only after the one before."""
-    for number, argv in enumerate(commands, start=1):
-        ran = after(earlier, run_hook, argv, f"{when} hook {number}", argv[0])
-        ran.result()
+def _hooks(running: Running, when: str, earlier: Futures) -> tuple[Futures, str]:
+    """Run the profile's commands of one kind in order, each once; return why one failed, if any.
+
+    What ran is a step in the ledger: a run that goes on after a crash does not repeat it.
+    """
+    for number, argv in enumerate(hooks_of(running, when), start=1):
+        title = f"{when} hook {number}"
+        if title in steps_done(running):
+            continue
+        ran = after(earlier, run_hook, argv, title, argv[0])
+        ran.wait()
+        if not ran.state.is_completed():
+            # What comes next must not depend on it: Prefect would not run it at all.
+            return earlier, f"{title} failed: {ran.state.message}"
+        note_step(running, title)
         earlier = [ran]
-    return earlier
+    return earlier, ""
 
 
 def _prepare(running: Running, hosts: Sequence[str], earlier: Futures) -> Futures:
-    profile = running.bench.fleet.profile(running.plan.profile)
-    hooked = _hooks(profile.before_hooks, "before", earlier)
+    hooked, trouble = _hooks(running, "before", earlier)
+    if trouble:
+        return [after(hooked, close, running, tuple(hosts), trouble)]
     points: Futures = [after(hooked, prepare, running, name) for name in hosts]
     settled(points)
     note_step(running, "prepared")
@@ -191,8 +213,10 @@ def _verify(running: Running, hosts: Sequence[str], earlier: Futures) -> Futures
     looks = [after(earlier, verify, running, name) for name in hosts]
     found = zip(hosts, settled(looks), strict=True)
     differences = [f"{name}: {difference}" for name, difference in found if difference]
-    profile = running.bench.fleet.profile(running.plan.profile)
-    hooked = _hooks(profile.after_hooks, "after", [*looks] or earlier)
+    hooked: Futures = [*looks] or earlier
+    if "prepared" in steps_done(running):
+        hooked, trouble = _hooks(running, "after", hooked)
+        differences += [trouble] if trouble else []
     note_step(running, "verified", "\n".join(differences))
     return hooked
 

@@ -9,6 +9,7 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks.workbench import Running, Workbench
 from wavemend.execution.attempt import attempt_host
+from wavemend.execution.drift import fleet_drift
 from wavemend.execution.order import Order
 from wavemend.observations import Look
 from wavemend.outcomes import Outcome
@@ -81,6 +82,7 @@ def patch(running: Running, wave: str, names: tuple[str, ...], shown: str) -> tu
             host=bench.fleet.host(name),
             profile=bench.fleet.profile(plan.profile),
             tenant=running.tenant,
+            fleet_drift=fleet_drift(plan.host(name), running.in_force()),
         )
         outcome = attempt_host(bench.hands, order)
         played = "SIMULATED host, " if plan.host(name).simulated else ""

@@ -1,10 +1,12 @@
 """Which rollout a run works for: the unfinished one, or the one of the window that is open now."""
 
+from datetime import datetime, timedelta
+
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks.workbench import Running, Workbench
-from wavemend.calendar.windows import occurrence_at
+from wavemend.calendar.windows import Occurrence, Window, next_occurrences, occurrence_at
 from wavemend.fleet import RolloutKey
 from wavemend.ledger import rollouts
 from wavemend.ledger.tables import RolloutRow
@@ -12,6 +14,11 @@ from wavemend.plans import Plan, PlannedWave
 from wavemend.reporting import build_report
 from wavemend.reports import Verdict, verdict_of
 from wavemend.rollout import Action, next_action
+
+OPENS_SOON = timedelta(minutes=2)
+"""Prefect starts a run at the second a window opens, by the server's clock. A worker whose clock
+is behind sees it closed still, and the next run comes a night later. A minute is what badly kept
+clocks are off by; the other one is reserve."""
 
 
 @task(task_run_name="open rollout", cache_policy=NO_CACHE)
@@ -21,16 +28,19 @@ def open_for(
     """Return the rollout to work for; None when there is none left and no window is open.
 
     An unfinished rollout comes first, even after its window: it starts nothing any more, but it
-    is closed, verified and reported.
+    is closed, verified and reported, even when the fleet in force knows its window no more.
     """
-    now = bench.hands.clock()
-    occurrence = occurrence_at(bench.fleet.window(key.window), now)
-    with bench.hands.ledger.writing() as book:
+    hands = bench.hands
+    with hands.ledger.reading() as book:
+        left_over = rollouts.unfinished_of(book, key) is not None
+    occurrence = None if left_over else _open_or_soon(bench, bench.fleet.window(key.window))
+    now = hands.clock()
+    with hands.ledger.writing() as book:
         row = rollouts.unfinished_of(book, key)
         if row is None and occurrence is not None:
             row = rollouts.open_rollout(
                 book,
-                f"r-{bench.hands.token()[:12]}",
+                f"r-{hands.token()[:12]}",
                 key,
                 occurrence,
                 requester=requester,
@@ -39,6 +49,25 @@ def open_for(
         if row is not None:
             row.flow_run_id = flow_run_id
     return row
+
+
+def _open_or_soon(bench: Workbench, window: Window) -> Occurrence | None:
+    """Return the opening that holds this moment, waiting for one that is about to begin."""
+    hands = bench.hands
+    now = hands.clock()
+    occurrence = occurrence_at(window, now)
+    if occurrence is not None:
+        return occurrence
+    (soon,) = next_occurrences(window, now, 1)
+    if soon.start - now > OPENS_SOON:
+        return None
+    while (left := _until(soon.start, hands.clock())) > 0:
+        hands.sleep(left)
+    return soon
+
+
+def _until(moment: datetime, now: datetime) -> float:
+    return (moment - now).total_seconds()
 
 
 def read_plan(bench: Workbench, rollout_id: str) -> Plan | None:
@@ -53,6 +82,18 @@ def what_next(running: Running) -> Action:
     with hands.ledger.reading() as book:
         view = rollouts.read_view(book, running.lease.rollout_id)
     return next_action(running.plan, view, hands.clock())
+
+
+def hooks_of(running: Running, when: str) -> tuple[tuple[str, ...], ...]:
+    """Return the commands that the profile runs before or after the waves."""
+    profile = running.bench.fleet.profile(running.plan.profile)
+    return profile.before_hooks if when == "before" else profile.after_hooks
+
+
+def steps_done(running: Running) -> frozenset[str]:
+    """Return the phases that the ledger has as done."""
+    with running.bench.hands.ledger.reading() as book:
+        return rollouts.read_view(book, running.lease.rollout_id).steps
 
 
 def note_step(running: Running, step: str, detail: str = "") -> None:

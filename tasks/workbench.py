@@ -1,14 +1,16 @@
 """What every task of a run works with: the site, the ledger, the fleet in force, the hands."""
 
+from dataclasses import replace
 from datetime import timedelta
 from threading import Lock
 
 from blocks.site import WavemendSite
 from wavemend.advisories import Intelligence
+from wavemend.errors import FleetError
 from wavemend.execution.hands import Hands
 from wavemend.feeds.intelligence import load_intelligence
-from wavemend.fleet import Fleet
-from wavemend.ledger.intake import current_fleet, fleet_of
+from wavemend.fleet import Fleet, Tenant
+from wavemend.ledger.intake import current_fleet, digest_in_force, fleet_of
 from wavemend.ledger.rollouts import Lease
 from wavemend.plans import Plan
 from wavemend.site import Site, hands_of
@@ -45,20 +47,44 @@ class Running:
 
     Hosts, logins and profiles are those of the fleet the plan was made for, even if another one
     was applied since. Who may approve is asked of the fleet in force: a name taken out counts
-    no more.
+    no more, and of a company taken out nobody does. A host taken out, or made critical since,
+    is not started.
     """
 
-    __slots__ = ("bench", "lease", "plan", "tenant")
+    __slots__ = ("_in_force", "_lock", "bench", "lease", "plan")
 
     def __init__(self, bench: Workbench, lease: Lease, plan: Plan) -> None:
         ledger = bench.hands.ledger
         with ledger.reading() as book:
             planned = fleet_of(book, plan.fleet_digest)
-            in_force = current_fleet(book)
+            self._in_force = current_fleet(book)
+        self._lock = Lock()
         self.bench = Workbench(bench.site, planned, hands_of(bench.site, ledger, planned))
         self.lease = lease
         self.plan = plan
-        self.tenant = in_force.tenant(plan.tenant)
+
+    def in_force(self) -> Fleet:
+        """Return the fleet in force at this moment; read again only when another was applied."""
+        with self._lock, self.bench.hands.ledger.reading() as book:
+            if digest_in_force(book) != self._in_force.digest:
+                self._in_force = current_fleet(book)
+            return self._in_force
+
+    @property
+    def tenant(self) -> Tenant:
+        """The company as it is in force."""
+        return _tenant_of(self.plan.tenant, self.bench.fleet, self.in_force())
+
+
+def _tenant_of(name: str, planned: Fleet, in_force: Fleet) -> Tenant:
+    """Return the company as it is in force; one that was taken out, without any approver.
+
+    Its unfinished rollout is still to be closed, verified and reported.
+    """
+    try:
+        return in_force.tenant(name)
+    except FleetError:
+        return replace(planned.tenant(name), approvers=())
 
 
 def open_workbench(site: str) -> Workbench:

@@ -1,6 +1,6 @@
 """Write the reference pages that are made from the code: errors, commands, the fleet file.
 
-`python -m tools.generate_docs` writes them; `tests/unit/test_docs.py` fails when one is stale.
+`python -m tools.generate_docs` writes them; `tests/contract/test_docs.py` fails when one is stale.
 """
 
 import inspect

@@ -245,7 +245,7 @@ def _guard(path: Path) -> None:
     except OSError as error:
         raise ApprovalRefused(
             f"the signers file {path} cannot be read: {error.strerror}",
-            hint="declare it in the site's settings and create it",
+            hint="create it: one line `NAME ssh-ed25519 KEY` for each approver",
         ) from error
     for place in (real, *real.parents):
         status = place.stat()

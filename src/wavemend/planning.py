@@ -1,7 +1,7 @@
 """Findings, policy and fleet make a plan. Pure: equal inputs give an equal digest."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from wavemend.advisories import FeedSnapshot
@@ -17,7 +17,7 @@ from wavemend.plans import (
     PlannedPackage,
     PlannedWave,
 )
-from wavemend.policy.profiles import Profile, Updates, WaveRule, place
+from wavemend.policy.profiles import Profile, Updates, WaveKind, WaveRule, place
 from wavemend.scoring import RankedUpdate
 
 
@@ -44,6 +44,8 @@ class Candidate:
     host: Host
     look: Look
     ranked: tuple[RankedUpdate, ...]
+    unfit: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """Updates by name and architecture that the manager cannot be asked for, and why."""
 
 
 def make_plan(
@@ -62,6 +64,9 @@ def make_plan(
             planned[made.name] = made
         else:
             excluded.append(made)
+    for left in _behind_a_lost_pilot(profile, ordered, planned, excluded):
+        excluded.append(left)
+        del planned[left.name]
     hosts = tuple(c.host for c in ordered if c.host.name in planned)
     urgency = {c.host.name: c.ranked[0].priority.order if c.ranked else () for c in ordered}
     return Plan(
@@ -79,8 +84,38 @@ def make_plan(
         feeds=tuple(_feed(snapshot) for snapshot in sorted(feeds, key=lambda s: s.feed)),
         hosts=tuple(planned[name] for name in sorted(planned)),
         waves=_waves(profile, hosts, urgency),
-        excluded=tuple(excluded),
+        excluded=tuple(sorted(excluded, key=lambda left: left.name)),
     )
+
+
+def _behind_a_lost_pilot(
+    profile: Profile,
+    candidates: Sequence[Candidate],
+    planned: Mapping[str, PlannedHost],
+    excluded: Sequence[ExcludedHost],
+) -> list[ExcludedHost]:
+    """Return the hosts that must wait because nobody would try the updates before them.
+
+    A pilot wave whose hosts all failed preflight would vanish from the plan, and the first broad
+    wave would be the pilot. A pilot that has nothing to install keeps nobody back.
+    """
+    outcomes = {left.name: left.outcome for left in excluded}
+    lost = ""
+    waiting: list[ExcludedHost] = []
+    for placement in place(profile, tuple(candidate.host for candidate in candidates)):
+        names = sorted(host.name for host in placement.hosts)
+        if lost:
+            waiting += [
+                ExcludedHost(name=name, outcome=Outcome.NOT_ATTEMPTED, reason=lost)
+                for name in names
+                if name in planned
+            ]
+        elif placement.wave.kind is WaveKind.PILOT and names:
+            gone = [name for name in names if name not in planned]
+            idle = all(outcomes.get(name) is Outcome.NOTHING_TO_DO for name in names)
+            if len(gone) == len(names) and not idle:
+                lost = f"no host of {placement.wave.name} can be observed: {', '.join(gone[:5])}"
+    return waiting
 
 
 def _plan_host(candidate: Candidate, profile: Profile) -> PlannedHost | ExcludedHost:
@@ -95,7 +130,7 @@ def _plan_host(candidate: Candidate, profile: Profile) -> PlannedHost | Excluded
         return ExcludedHost(name=host.name, outcome=Outcome.SKIPPED, reason=f"preflight: {reason}")
     packages, left_out = [], []
     for ranked in candidate.ranked:
-        if refusal := _not_planned(ranked, profile):
+        if refusal := _not_planned(ranked, profile, candidate.unfit):
             left_out.append(_left(ranked.update, *refusal))
         else:
             packages.append(_package(ranked))
@@ -142,8 +177,12 @@ MAX_SKEW_SECONDS = 30.0
 """Beyond that, windows and the order of events in the evidence can no longer be trusted."""
 
 
-def _not_planned(ranked: RankedUpdate, profile: Profile) -> tuple[PackageOutcome, str] | None:
+def _not_planned(
+    ranked: RankedUpdate, profile: Profile, unfit: Mapping[tuple[str, str], str]
+) -> tuple[PackageOutcome, str] | None:
     update = ranked.update
+    if reason := unfit.get((update.name, update.arch)):
+        return PackageOutcome.NOT_OFFERED, reason
     if update.held:
         return PackageOutcome.HELD, "on hold on the host"
     if update.phased:

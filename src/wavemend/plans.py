@@ -6,6 +6,7 @@ runs, or nothing runs: every start compares the host with the plan it was approv
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 from wavemend.documents import from_document, sha256, to_document
 from wavemend.errors import PlanError
@@ -65,7 +66,7 @@ class PlannedHost:
         return tuple(package.as_target() for package in self.packages)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class PlannedWave:
     """One ordered part of the rollout, and the gate that follows it."""
 
@@ -85,6 +86,11 @@ class PlannedWave:
             raise PlanError(f"wave {self.name} has no hosts", hint="leave an empty wave out")
         if self.concurrency < 1:
             raise PlanError(f"wave {self.name} has concurrency {self.concurrency}", hint="use 1")
+
+    @cached_property
+    def members(self) -> frozenset[str]:
+        """The wave's hosts, for asking whether one is in it."""
+        return frozenset(self.hosts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,9 +113,13 @@ class FeedUsed:
     stale: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Plan:
-    """Everything that is approved and executed. Times are UTC-aware."""
+    """Everything that is approved and executed. Times are UTC-aware.
+
+    Without slots, so that what follows from it is worked out once: the digest of 4,000 hosts
+    takes a second, and every start asks for it.
+    """
 
     rollout: str
     tenant: str
@@ -141,24 +151,30 @@ class Plan:
         """Return the canonical bytes that are stored, hashed and approved."""
         return to_document(self)
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """The plan's identity: `sha256:<hex>` of its document."""
         return sha256(self.document())
 
     def host(self, name: str) -> PlannedHost:
         """Return one planned host. Raises PlanError when the plan has none of that name."""
-        for host in self.hosts:
-            if host.name == name:
-                return host
-        raise PlanError(f"the plan has no host {name}")
+        if name not in self._by_name:
+            raise PlanError(f"the plan has no host {name}")
+        return self._by_name[name]
 
     def wave_of(self, name: str) -> PlannedWave:
         """Return the wave a host is in. Raises PlanError when it is in none."""
-        for wave in self.waves:
-            if name in wave.hosts:
-                return wave
-        raise PlanError(f"no wave of the plan has the host {name}")
+        if name not in self._wave_by_host:
+            raise PlanError(f"no wave of the plan has the host {name}")
+        return self._wave_by_host[name]
+
+    @cached_property
+    def _by_name(self) -> dict[str, PlannedHost]:
+        return {host.name: host for host in self.hosts}
+
+    @cached_property
+    def _wave_by_host(self) -> dict[str, PlannedWave]:
+        return {name: wave for wave in self.waves for name in wave.hosts}
 
     def expected(self) -> tuple[str, ...]:
         """Every host that must end with exactly one outcome, sorted."""

@@ -148,7 +148,7 @@ def next_action(plan: Plan, view: RolloutView, now: datetime) -> Action:
     """Return the one thing to do now: same inputs, same answer, any number of times."""
     if unfinished := _unfinished(plan, view):
         return unfinished
-    if step := _step_before_waves(plan, view):
+    if step := _step_before_waves(plan, view, now):
         return step
     if "closed" not in view.steps:
         for wave in plan.waves:
@@ -170,7 +170,7 @@ def judge_gate(wave: PlannedWave, view: RolloutView) -> GateNumbers:
     if len(seen) < len(wave.hosts):
         reason = f"{len(wave.hosts) - len(seen)} of {len(wave.hosts)} hosts have no outcome"
     elif errors > wave.max_errors:
-        reason = f"{errors} errors, at most {wave.max_errors} allowed"
+        reason = judge_errors(wave, view)
     elif observed < wave.min_observed:
         reason = f"{observed} hosts observed, at least {wave.min_observed} needed"
     elif percent < wave.min_success_percent:
@@ -185,13 +185,14 @@ def errors_in(wave: PlannedWave, view: RolloutView) -> int:
     return sum(
         attempt.outcome is not None and attempt.outcome.is_bad
         for name, attempt in view.attempts.items()
-        if name in wave.hosts
+        if name in wave.members
     )
 
 
 def in_flight(wave: PlannedWave, view: RolloutView) -> int:
     """Count the hosts of a wave that use its disruption budget right now."""
-    return sum(attempt.uses_budget for name, attempt in view.attempts.items() if name in wave.hosts)
+    members = wave.members
+    return sum(attempt.uses_budget for name, attempt in view.attempts.items() if name in members)
 
 
 def _unfinished(plan: Plan, view: RolloutView) -> Action | None:
@@ -207,14 +208,17 @@ def _unfinished(plan: Plan, view: RolloutView) -> Action | None:
     return None
 
 
-def _step_before_waves(plan: Plan, view: RolloutView) -> Action | None:
+def _step_before_waves(plan: Plan, view: RolloutView, now: datetime) -> Action | None:
     if "closed" in view.steps:
         return None
     if view.stopped:
         return Close(f"stopped: {view.stopped}", _untouched(plan, view))
-    if "prepared" not in view.steps and plan.hosts:
-        return Prepare(tuple(host.name for host in plan.hosts))
-    return None
+    if "prepared" in view.steps or not plan.hosts:
+        return None
+    if now >= plan.last_start:
+        # Nothing will be started any more, so nothing is prepared, and no hook is run.
+        return Close("window: the cut-off has passed", _untouched(plan, view))
+    return Prepare(tuple(host.name for host in plan.hosts))
 
 
 def _within_wave(plan: Plan, wave: PlannedWave, view: RolloutView, now: datetime) -> Action:
@@ -243,7 +247,8 @@ def _within_wave(plan: Plan, wave: PlannedWave, view: RolloutView, now: datetime
 
 def judge_errors(wave: PlannedWave, view: RolloutView) -> str:
     """Say how many errors a wave has against how many it may have."""
-    return f"{errors_in(wave, view)} errors, at most {wave.max_errors} allowed"
+    errors = errors_in(wave, view)
+    return f"{errors} error{'' if errors == 1 else 's'}, at most {wave.max_errors} allowed"
 
 
 def _after_hosts(wave: PlannedWave, view: RolloutView, now: datetime) -> Action:
@@ -257,8 +262,6 @@ def _after_hosts(wave: PlannedWave, view: RolloutView, now: datetime) -> Action:
 
 def _gap_until(plan: Plan, wave: PlannedWave, view: RolloutView) -> datetime | None:
     """A gap counts from the stored end of the wave it follows: a restart does not lose it."""
-    if any(name in view.attempts for name in wave.hosts):
-        return None
     untils = [
         end + timedelta(seconds=earlier.gap_seconds)
         for earlier in plan.waves

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from wavemend.errors import FleetError
+from wavemend.errors import FleetError, LoginRefused, SecretMissing
 from wavemend.execution.hands import Hands
 from wavemend.fleet import Fleet, LoginSpec
 from wavemend.hosts import Host
@@ -90,16 +90,26 @@ def hands_of(site: Site, ledger: Ledger, fleet: Fleet) -> Hands:
 
 
 def _connector(fleet: Fleet) -> Callable[[Host], Transport]:
+    """Return how this fleet's hosts are reached.
+
+    A key that was rotated away or lies open is found out at the first connection, maybe in the
+    middle of a rollout: it is the host's outcome then, as any other login that fails, and the
+    rollout goes on to its report.
+    """
     logins: dict[str, Login] = {}
 
     def connect(host: Host) -> Transport:
         if host.transport not in TRANSPORTS:
-            raise FleetError(
+            raise LoginRefused(
                 f"host {host.name}: there is no transport {host.transport!r}",
                 hint=f"known: {', '.join(sorted(TRANSPORTS))}",
             )
-        if host.login not in logins:
-            logins[host.login] = _resolved(fleet.login(host.login), Path(fleet.source_path).parent)
+        try:
+            if host.login not in logins:
+                base = Path(fleet.source_path).parent
+                logins[host.login] = _resolved(fleet.login(host.login), base)
+        except (SecretMissing, FleetError) as error:
+            raise LoginRefused(f"login {host.login!r}: {error.message}", hint=error.hint) from error
         return TRANSPORTS[host.transport](host, logins[host.login])
 
     return connect

@@ -18,6 +18,9 @@ _UPSTREAM = re.compile(r"[A-Za-z0-9.+\-~:]+")
 _REVISION = re.compile(r"[A-Za-z0-9.+~]+")
 _RUN = re.compile(r"([^0-9]*)([0-9]*)")
 
+LONGEST_VERSION = 1_024
+"""Characters. Real ones have below 80; Python refuses to read numbers of 4,300 digits."""
+
 _CACHED_VERSIONS = 131_072
 """A Debian fleet holds some ten thousand different versions; a key costs about 300 bytes."""
 
@@ -46,6 +49,8 @@ def deb_key(version: str) -> DebKey:
 
     Raises ValueError, naming the version, for what dpkg does not accept as a version.
     """
+    if len(version) > LONGEST_VERSION:
+        raise ValueError(f"{version[:40]!r}… is not a Debian version: {len(version)} characters.")
     head, colon, rest = version.partition(":")
     if colon and not (head.isascii() and head.isdigit()):
         raise ValueError(f"{version!r} is not a Debian version: the epoch is not a number.")

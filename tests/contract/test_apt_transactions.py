@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.apt_cases import RECORDED, Replies, read, recorded
 from tests.contract.local_root import LocalRoot
+from tests.unit.apt_cases import RECORDED, Replies, read, recorded
 from wavemend.errors import PlanError
 from wavemend.hosts import Facts, InstalledPackage, PendingUpdate
 from wavemend.managers.apt import APT, explain_exit

@@ -554,6 +554,9 @@ def test_a_host_without_flock_is_named_as_unfit(host: LocalRoot, tmp_path: Path)
         b"wavemend-job 1\n",
         b"wavemend-job 1\nheld no\n\n",
         b"wavemend-job 1\nheld no\nlog -5\n\n",
+        "wavemend-job 1\nheld no\nlog \u00b2\n\n".encode(),
+        "wavemend-job 1\nheld no\nlog \u0665\n\n".encode(),
+        b"wavemend-job 1\nheld no\nlog " + b"9" * 5_000 + b"\n\n",
         b"\xff\xfe wavemend-job 1\nlog 3\n\nabc",
     ],
 )
@@ -568,6 +571,51 @@ def test_a_login_script_that_prints_first_does_no_harm() -> None:
     view = read_job(_Says(answer.encode()), RUN, NONCE, deadline=60)
 
     assert (view.state, view.exit_status, view.ended_at) == (JobState.ENDED, 0, 12.0)
+
+
+@pytest.mark.parametrize("fence", ["5", "9" * 5_000, "\u0665"])
+@pytest.mark.parametrize("at", ["9" * 17, "9" * 5_000, "\u0665", "-1", "1e9", "nan"])
+def test_a_time_that_no_calendar_holds_is_an_unknown_one(fence: str, at: str) -> None:
+    answer = f"wavemend-job 1\nheld yes\nbegun {fence} {at} b\nlog 0\n\n"
+
+    view = read_job(_Says(answer.encode()), RUN, NONCE, deadline=60)
+
+    assert (view.state, view.begun_at, view.boot_id_at_begin) == (JobState.RUNNING, None, "")
+
+
+@pytest.mark.parametrize("rc", ["256 12", "999 12", "\u0665 12", "0 " + "9" * 17, "-1 12"])
+def test_an_end_that_is_not_in_form_proves_none(rc: str) -> None:
+    answer = f"wavemend-job 1\nheld no\nrc {NONCE} {rc}\nbegun 1 11 b\nlog 0\n\n"
+
+    view = read_job(_Says(answer.encode()), RUN, NONCE, deadline=60)
+
+    assert (view.state, view.exit_status, view.ended_at) == (JobState.LOST, None, None)
+
+
+@pytest.mark.parametrize("status", [0, 9, 99, 100, 199, 200, 249, 250, 255])
+def test_every_exit_status_a_process_can_have_is_read(status: int) -> None:
+    answer = f"wavemend-job 1\nheld no\nrc {NONCE} {status} 12\nbegun 1 11 b\nlog 0\n\n"
+
+    assert read_job(_Says(answer.encode()), RUN, NONCE, deadline=60).exit_status == status
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "begin a-12345678 1 " + "9" * 17 + " boot",
+        "begin a-12345678 " + "9" * 5_000 + " 1 boot",
+        "begin a-12345678 1 \u0665 boot",
+        "end a-12345678 256 1",
+        "end a-12345678 0 " + "9" * 5_000,
+    ],
+    ids=["late", "fence", "digits", "status", "long"],
+)
+def test_a_journal_line_with_numbers_out_of_bounds_is_a_damaged_one(line: str) -> None:
+    said = _Says(f"wavemend-journal 1\n{line}\n".encode())
+
+    (entry,) = read_journal(said, deadline=60)
+
+    assert (entry.kind, entry.raw) == (JournalKind.DAMAGED, line)
 
 
 def test_an_answer_that_was_cut_to_fit_is_not_believed() -> None:

@@ -78,7 +78,7 @@ def test_a_failing_postinst_fails_its_host_once_and_is_not_tried_again(
 
 def test_a_failed_wave_stops_the_next_one_and_says_why(world: World, ended: Standing) -> None:
     row = ended.attempts["mixed3"]
-    assert row.reason == "gate broad-1: 1 errors, at most 0 allowed"
+    assert row.reason == "gate broad-1: 1 error, at most 0 allowed"
     assert not row.touched
     assert world.journal("mixed3") == []
     assert world.packages("mixed3")["wm-fine"] == "1.0"

@@ -42,17 +42,17 @@ def test_feeds_are_refreshed_and_shown_with_their_age(world: World) -> None:
 
 
 def test_a_scan_tells_what_every_host_lacks_and_changes_nothing(world: World) -> None:
-    before = world.packages("mixed3")
+    before = world.packages("late1")
 
-    run = world.run_deployment("scan-fleet/daily", tenant="mixed")
+    run = world.run_deployment("scan-fleet/daily", tenant="late")
 
     assert told(run) == ("COMPLETED", "4 hosts, 1 without an answer")
     rows = {row["host"]: row for row in by_key(world, run["id"])["scan"].rows()}
-    assert rows["mixed4"]["pending"] == "no answer"
-    assert rows["mixed3"]["pending"] > 0
-    assert rows["mixed3"]["note"] == ("SIMULATED" if world.hosts.simulated else "")
-    assert world.packages("mixed3") == before
-    assert world.journal("mixed3") == []
+    assert rows["late4"]["pending"] == "no answer"
+    assert rows["late1"]["pending"] > 0
+    assert rows["late1"]["note"] == ("SIMULATED" if world.hosts.simulated else "")
+    assert world.packages("late1") == before
+    assert world.journal("late1") == []
 
 
 def test_compliance_counts_every_company_and_calls_unseen_hosts_unknown(world: World) -> None:

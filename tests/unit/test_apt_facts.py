@@ -14,6 +14,7 @@ from wavemend.errors import HostAnswerInvalid
 from wavemend.hosts import Facts, InstalledPackage, PendingUpdate
 from wavemend.managers.apt.kernels import flavour_of, newest_kernel, reboot_reasons
 from wavemend.managers.apt.parse import read_simulation, read_upgradable
+from wavemend.versions import deb_key
 
 FACTS = sorted(CASES.glob("facts-*.txt"))
 
@@ -168,6 +169,57 @@ def test_a_full_file_system_without_inodes_left_reads_as_none_left() -> None:
 
     row = next(space for space in read(answer).free_space if space.path == "/data")
     assert (row.free_bytes, row.free_inodes) == (0, 0)
+
+
+NO_NUMBERS = ["9" * 17, "9" * 5_000, "\u0665", "nan", "inf", "1_0", "1e9", "-1"]
+
+
+@pytest.mark.parametrize("number", NO_NUMBERS)
+@pytest.mark.parametrize("name", [b"uptime ", b"clock "])
+def test_a_time_of_a_host_that_is_none_is_refused(name: bytes, number: str) -> None:
+    whole = recorded("facts-up-to-date")
+    real = whole.split(b"\n" + name)[1].split()[0]
+
+    with pytest.raises(HostAnswerInvalid, match="not a number of seconds"):
+        read(whole.replace(b"\n" + name + real, b"\n" + name + number.encode(), 1))
+
+
+@pytest.mark.parametrize("blocks", ["9" * 17, "9" * 5_000, "\u00b2", "--5", "1.5"])
+def test_a_free_space_that_is_no_count_is_refused(blocks: str) -> None:
+    row = f"/data 100 {blocks} 10 10\n".encode()
+
+    with pytest.raises(HostAnswerInvalid, match="df printed"):
+        read(recorded("facts-up-to-date").replace(SPACE, SPACE + row))
+
+
+@pytest.mark.parametrize("inodes", ["\u00b2 1", "1 \u00b2", "9" * 5_000 + " 1", "1 " + "9" * 20])
+def test_inodes_that_cannot_be_counted_are_no_limit(inodes: str) -> None:
+    answer = recorded("facts-up-to-date").replace(SPACE, SPACE + f"/data 1 1 {inodes}\n".encode())
+
+    assert next(s for s in read(answer).free_space if s.path == "/data").free_inodes == -1
+
+
+@pytest.mark.parametrize("release", ["6.1@x-amd64", "9" * 5_000 + "-amd64", "6.1:1_\u00e9-amd64"])
+def test_a_kernel_package_of_odd_naming_raises_nothing_and_outranks_nothing(release: str) -> None:
+    real = package("linux-image-6.1.0-37-amd64")
+
+    for packages in (
+        [real, package(f"linux-image-{release}")],
+        [package("linux-image-6.1@-amd64")],
+    ):
+        newest_kernel("6.1.0-37-amd64", packages)
+    odd = [package(f"linux-image-{release}"), real]
+    assert newest_kernel("6.1.0-37-amd64", odd) == "6.1.0-37-amd64"
+
+
+@pytest.mark.parametrize("version", ["9" * 5_000, "9" * 5_000 + ":1", "1-" + "9" * 5_000])
+def test_a_version_with_an_endless_number_spoils_no_look(version: str) -> None:
+    line = f"zz-odd\t{version}\tall\tzz-odd\t{version}\tii \n".encode()
+    answer = recorded("facts-up-to-date").replace(b"begin packages\n", b"begin packages\n" + line)
+
+    assert "zz-odd" in {item.name for item in read(answer).installed}
+    with pytest.raises(ValueError, match="is not a Debian version"):
+        deb_key(version)
 
 
 RIVALS = b"begin rivals\n"

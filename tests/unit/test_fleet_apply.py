@@ -12,9 +12,7 @@ from wavemend.site import Site
 
 ROOT = Path(__file__).parents[2]
 WRONG = sorted(
-    path
-    for path in (ROOT / "tests" / "cases" / "fleet").glob("*.yaml")
-    if path.stem != "right"
+    path for path in (ROOT / "tests" / "cases" / "fleet").glob("*.yaml") if path.stem != "right"
 )
 
 

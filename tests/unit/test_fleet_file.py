@@ -248,7 +248,7 @@ SCRAPS = [
 ]  # fmt: skip
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.integers(0, 2**32), st.integers(1, 4))
 def test_whatever_is_done_to_a_file_it_is_loaded_or_refused_in_our_own_words(
     tmp_path_factory: pytest.TempPathFactory, seed: int, changes: int

@@ -152,7 +152,7 @@ def test_errors_beyond_the_limit_refuse_every_further_host_of_the_wave(ledger: L
     with ledger.writing() as book:
         end(book, lease, "web1", Outcome.FAILED)
 
-    assert intend(ledger, lease, "web2") == Refused("gate pilot-1: 1 errors, at most 0 allowed")
+    assert intend(ledger, lease, "web2") == Refused("gate pilot-1: 1 error, at most 0 allowed")
 
 
 def test_a_full_budget_means_waiting_until_a_host_is_well_again(ledger: Ledger) -> None:

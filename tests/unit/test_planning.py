@@ -195,6 +195,37 @@ def test_an_unseen_host_is_counted_with_what_kept_it_from_being_seen(
     assert (gone.outcome, gone.reason) == (outcome, f"preflight: {reason}: no answer")
 
 
+def test_without_a_pilot_that_can_be_observed_nobody_else_is_patched() -> None:
+    """Else the first broad wave would be the pilot, with no gate before it."""
+    made = plan(
+        candidate("web1", reason="off"), candidate("web2", OPENSSL), candidate("web3", OPENSSL)
+    )
+
+    assert made.hosts == ()
+    assert excluded(made)["web1"].outcome is Outcome.UNREACHABLE
+    for name in ("web2", "web3"):
+        assert excluded(made)[name].outcome is Outcome.NOT_ATTEMPTED
+        assert excluded(made)[name].reason == "no host of pilot can be observed: web1"
+
+
+def test_a_pilot_with_nothing_to_install_keeps_nobody_back() -> None:
+    made = plan(candidate("web1"), candidate("web2", OPENSSL))
+
+    assert [chosen.name for chosen in made.hosts] == ["web2"]
+    assert excluded(made)["web1"].outcome is Outcome.NOTHING_TO_DO
+
+
+def test_an_update_that_the_manager_cannot_be_asked_for_is_left_out_with_the_reason() -> None:
+    odd = dataclasses.replace(
+        candidate("web1", OPENSSL),
+        unfit={(OPENSSL.update.name, OPENSSL.update.arch): "apt-get would misread the version"},
+    )
+    made = plan(odd)
+
+    assert excluded(made)["web1"].outcome is Outcome.SKIPPED
+    assert "would misread" in excluded(made)["web1"].reason
+
+
 BROKEN = InstalledPackage(
     name="zip", version="1", arch="amd64", source="zip", source_version="1", status="iF"
 )
@@ -213,11 +244,11 @@ BROKEN = InstalledPackage(
     ],
 )
 def test_an_unfit_host_is_skipped_with_the_reason(changes: dict[str, object], words: str) -> None:
-    unfit = dataclasses.replace(facts("web1"), **changes)  # type: ignore[arg-type]
-    made = plan(candidate("web1", OPENSSL, facts_of=unfit), candidate("web2", OPENSSL))
-    gone = excluded(made)["web1"]
+    unfit = dataclasses.replace(facts("web2"), **changes)  # type: ignore[arg-type]
+    made = plan(candidate("web1", OPENSSL), candidate("web2", OPENSSL, facts_of=unfit))
+    gone = excluded(made)["web2"]
 
-    assert [chosen.name for chosen in made.hosts] == ["web2"]
+    assert [chosen.name for chosen in made.hosts] == ["web1"]
     assert gone.outcome is Outcome.SKIPPED
     assert gone.reason.startswith("preflight: ")
     assert words in gone.reason

@@ -165,11 +165,22 @@ def test_a_gap_counts_from_the_stored_end_so_a_restart_does_not_lose_or_repeat_i
     assert next_action(gapped, AFTER_PILOT, until) == RunWave(BROAD, BROAD.hosts)
 
 
-def test_a_gap_is_not_left_again_in_the_middle_of_the_wave_it_preceded() -> None:
+def test_a_host_of_the_next_wave_that_was_blocked_beforehand_does_not_shorten_the_gap() -> None:
     gapped = plan_of(replace(PILOT, gap_seconds=600), BROAD)
     seen = replace(AFTER_PILOT, attempts={**AFTER_PILOT.attempts, "web3": ended()})
 
-    assert next_action(gapped, seen, START) == RunWave(BROAD, ("web4", "web5"))
+    assert next_action(gapped, seen, START) == Gap(BROAD, START + timedelta(seconds=600))
+    late = START + timedelta(seconds=600)
+    assert next_action(gapped, seen, late) == RunWave(BROAD, ("web4", "web5"))
+
+
+def test_after_the_cut_off_nothing_is_prepared_and_no_hook_is_run() -> None:
+    plan = plan_of(PILOT, BROAD)
+
+    action = next_action(plan, view(steps=()), plan.last_start)
+
+    assert isinstance(action, Close)
+    assert action.reason == "window: the cut-off has passed"
 
 
 def test_the_longest_gap_of_all_earlier_waves_holds() -> None:

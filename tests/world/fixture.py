@@ -10,6 +10,9 @@ import pytest
 from tests.world.hosts import HostsMissing
 from tests.world.world import World
 
+EARLY = {"sign": {"test_approvals.py"}, "mixed": {"test_outcomes.py", "test_rollout_run.py"}}
+"""Rollouts that run beside the first tests, when one of these files is to run at all."""
+
 _WORLD = pytest.StashKey[World | BaseException]()
 
 
@@ -57,4 +60,8 @@ def _bring_up(session: pytest.Session) -> World:
         with contextlib.suppress(OSError):
             say(made.tails())
         raise
+    files = {item.path.name for item in session.items}
+    for tenant, users in EARLY.items():
+        if files & users:
+            made.begin(tenant)
     return made

@@ -53,11 +53,12 @@ HOSTS = (
     WorldHost("late1", "late", packages=("wm-fine", "wm-late"), profile="pausing"),
     WorldHost("late2", "late", packages=("wm-fine", "wm-late"), profile="pausing"),
     WorldHost("late3", "late", packages=("wm-fine", "wm-late"), profile="pausing"),
+    WorldHost("late4", "late", profile="pausing", power="off"),
     WorldHost("stop1", "stop", packages=("wm-fine", "wm-slow"), files=_slow(8)),
     WorldHost("stop2", "stop", ring="broad"),
     WorldHost("stop3", "stop", profile="spare"),
 )
-"""Every host that is brought up. mixed2's update fails, mixed4 is switched off."""
+"""Every host that is brought up. mixed2's update fails, mixed4 and late4 are off."""
 
 CLOSED = "closed"
 """A company whose window does not open during the tests; its one host is not in the lab."""

@@ -39,6 +39,7 @@ class World:
         self.home = home
         self.port = free_port()
         self.hosts: Hosts = bring_up(home / "lab", HOSTS, say)
+        self._made_at = datetime.now(UTC)  # its windows stay the same however often it is applied
         self._begun: dict[tuple[str, str], str] = {}
 
     def prepare(self) -> None:
@@ -67,8 +68,10 @@ class World:
     def apply_fleet(self, *, with_closed: bool = True) -> None:
         """Apply the world's fleet file."""
         fleet = self.home / "fleet.yaml"
-        lab, now = self.hosts.lab(), datetime.now(UTC)
-        fleet.write_text(fleet_text(lab, self.home, FEEDS, now, with_closed=with_closed))
+        text = fleet_text(
+            self.hosts.lab(), self.home, FEEDS, self._made_at, with_closed=with_closed
+        )
+        fleet.write_text(text)
         self.wavemend("fleet", "apply", str(fleet))
 
     def up(self) -> str:

@@ -1,5 +1,6 @@
 """Durations as operators write them: `6h`, `90m`, `1h30m`, `7d`, `45s`."""
 
+import json
 import re
 from datetime import timedelta
 
@@ -22,7 +23,8 @@ def parse_duration(text: str) -> timedelta:
     found = _DURATION.fullmatch(text)
     if found is None or len(text) > 4 * (_MOST_DIGITS + 1):
         raise CalendarError(
-            f'"{text[:40]}" is no duration', hint="write days, hours, minutes: 6h, 90m, 1h30m, 2d"
+            f"{json.dumps(text[:40], ensure_ascii=False)} is no duration",
+            hint="write days, hours, minutes: 6h, 90m, 1h30m, 2d",
         )
     parts = {unit: int(digits) for unit, digits in found.groupdict().items() if digits}
     if any(number >= 10**_MOST_DIGITS for number in parts.values()):

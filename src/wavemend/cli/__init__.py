@@ -1,5 +1,6 @@
 """The `wavemend` command: starts fast, imports no Prefect, talks to it over HTTP where needed."""
 
+import io
 import sys
 import traceback
 from collections.abc import Sequence
@@ -14,12 +15,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command and exit: 0 for success, the error family's code otherwise."""
     from wavemend.cli.app import app
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that cannot show a sign shows "?"
     try:
         result = app(sys.argv[1:] if argv is None else list(argv), result_action="return_value")
     except WavemendError as error:
-        print(f"wavemend: {error.code}: {error.message}", file=sys.stderr)
+        from wavemend.cli.shown import spelled_lines  # messages quote hosts, feeds and Prefect
+
+        print(f"wavemend: {error.code}: {spelled_lines(error.message)}", file=sys.stderr)
         if error.hint:
-            print(f"  {error.hint}", file=sys.stderr)
+            print(f"  {spelled_lines(error.hint)}", file=sys.stderr)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)

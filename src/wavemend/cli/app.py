@@ -8,7 +8,7 @@ from wavemend.cli.fleet_apply import apply
 
 app = cyclopts.App(
     name="wavemend",
-    help="Patches Linux and Windows fleets in waves, stops when hosts go bad, keeps the proof.",
+    help="Patches fleets of hosts in waves, stops when hosts go bad, and keeps the proof.",
     version=__version__,
 )
 fleet.app.command(apply)

@@ -10,6 +10,7 @@ from rich.table import Table
 from wavemend.approvals import load_signers, sign, statement
 from wavemend.cli.here import here, ledger_here, prefect_here
 from wavemend.cli.resume import flow_run_state
+from wavemend.cli.shown import add_row, say, visible
 from wavemend.errors import ApprovalRefused
 from wavemend.ledger import approvals, rollouts
 from wavemend.ledger.approvals import OpenRequest
@@ -39,7 +40,7 @@ def waiting() -> int:
     """List the rollouts that wait for an approver."""
     ledger = ledger_here()
     table = Table(title="Waiting for approval")
-    for heading in ("Rollout", "Company", "Plan", "Answer before", "Asked"):
+    for heading in ("Rollout", "Company", "Plan", "Answer before", "Asked", "Last answer"):
         table.add_column(heading)
     with ledger.reading() as book:
         for row in rollouts.list_rollouts(book, only_open=True):
@@ -47,7 +48,9 @@ def waiting() -> int:
             if asked is not None and not approvals.answered(book, asked.request.id):
                 expires = f"{asked.request.expires_at:%Y-%m-%d %H:%MZ}"
                 digest = asked.request.plan_digest
-                table.add_row(row.id, row.tenant, digest, expires, f"no. {asked.asking}")
+                known = approvals.decisions(book, row.id)
+                last = f"refused: {known[-1].refusal}" if known else "none yet"
+                add_row(table, row.id, row.tenant, digest, expires, f"no. {asked.asking}", last)
     Console().print(table)
     return 0
 
@@ -57,7 +60,7 @@ def _decide(rollout: str, decision: str, key: Path, reason: str, name: str, only
     identity = name or _identity_of(key)
     text = statement(asked.request, decision, identity, reason)
     _show(plan)
-    print(text.decode())
+    say(text.decode())
     signature = sign(text, key)
     if only:
         print(signature)
@@ -66,7 +69,8 @@ def _decide(rollout: str, decision: str, key: Path, reason: str, name: str, only
     if flow_run_state(api, flow_run_id) != "PAUSED":
         raise ApprovalRefused(
             f"the run of rollout {rollout} is not waiting right now",
-            hint="`wavemend rollout resume` takes it up again; then answer once more",
+            hint="an answer may be on its way: see `wavemend waiting` in a minute; "
+            "if the run died, `wavemend rollout resume` takes it up again",
         )
     answer = {
         "decision": decision,
@@ -77,7 +81,8 @@ def _decide(rollout: str, decision: str, key: Path, reason: str, name: str, only
     result = api.post(f"/flow_runs/{flow_run_id}/resume", {"run_input": answer})
     if result.get("status") != "ACCEPT":
         raise ApprovalRefused(f"Prefect did not resume the run: {result}")
-    print(f"{decision}: signed by {identity} and sent; the run checks it before it goes on")
+    say(f"{decision}: signed as {identity} and sent; the run checks it before it goes on")
+    say("`wavemend waiting` shows the rollout again if the answer did not count, and why")
     return 0
 
 
@@ -90,6 +95,12 @@ def _open_request(rollout: str) -> tuple[OpenRequest, Plan, str]:
     if plan is None or asked is None or answered:
         raise ApprovalRefused(
             f"rollout {rollout} does not wait for an approval", hint="`wavemend waiting` lists them"
+        )
+    if plan.digest != asked.request.plan_digest:
+        # What is shown must be what is signed.
+        raise ApprovalRefused(
+            f"the plan of rollout {rollout} was changed after this request was made",
+            hint="a frozen plan never changes by itself: see `wavemend audit verify`",
         )
     return asked, plan, row.flow_run_id
 
@@ -112,14 +123,15 @@ def _identity_of(key: Path) -> str:
 
 
 def _show(plan: Plan) -> None:
-    table = Table(title=f"Critical hosts of plan {plan.digest}")
+    table = Table(title=visible(f"Critical hosts of plan {plan.digest}"))
     for heading in ("Host", "Package", "From", "To", "Lane", "CVEs"):
         table.add_column(heading)
     for wave in plan.waves:
         if wave.kind == "critical":
             for name in wave.hosts:
                 for package in plan.host(name).packages:
-                    table.add_row(
+                    add_row(
+                        table,
                         name,
                         package.name,
                         package.installed,

@@ -6,9 +6,11 @@ import cyclopts
 from cyclopts import Parameter
 
 from wavemend.cli.here import here, ledger_here, operator
-from wavemend.errors import LedgerError
+from wavemend.cli.shown import say, spelled
+from wavemend.errors import EnvironmentUnfit, LedgerError
 from wavemend.ledger import audit, rollouts
-from wavemend.site import utc_now
+from wavemend.ledger.intake import current_fleet
+from wavemend.site import Site, utc_now
 
 audit_app = cyclopts.App(name="audit", help="The hash-chained record of every state change.")
 
@@ -17,23 +19,54 @@ Tenant = Annotated[str, Parameter(help="Only this company; all of them without i
 
 def stop(reason: str, *, tenant: Tenant = "") -> int:
     """Stop all new starts now. What runs on hosts is never killed: it ends and is collected."""
-    if not tenant:
-        site = here()
-        site.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # First the file: it works when the ledger does not.
-        site.stop_file.write_text(f"{reason} (by {operator()})\n")
-    _switch(tenant, engaged=True, reason=reason)
-    print(f"stopped: {tenant or 'everything'}; `wavemend go` releases it")
+    site = here()
+    trouble = "" if tenant else _write_stop_file(site, reason)
+    try:
+        _switch(tenant, engaged=True, reason=reason)
+    except LedgerError as error:
+        if tenant or trouble:
+            raise
+        say(f"the ledger could not be told: {error}; the file in {site.home} stops this machine")
+    if trouble:
+        say(f"{trouble}; the ledger was told, which stops every worker that reaches it")
+    again = f"wavemend go --tenant {tenant}" if tenant else "wavemend go"
+    say(f"stopped: {tenant or 'everything'} of {site.home}; `{again}` releases it")
     return 0
 
 
 def go(*, tenant: Tenant = "", reason: str = "released") -> int:
     """Release the kill switch. Closed rollouts stay closed; new ones may start."""
+    site = here()
     _switch(tenant, engaged=False, reason=reason)
     if not tenant:
-        here().stop_file.unlink(missing_ok=True)
-    print(f"released: {tenant or 'everything'}")
+        site.stop_file.unlink(missing_ok=True)
+    say(f"released: {tenant or 'everything'} of {site.home}")
+    for line in stops_of(site):
+        say(f"still stopped: {line}")
     return 0
+
+
+def stops_of(site: Site) -> list[str]:
+    """Return what is stopped in an installation, by whom, since when and why."""
+    lines = []
+    if site.stop_file.exists():
+        lines.append(f"this machine, by {site.stop_file}: {site.stop_file.read_text().strip()}")
+    with site.open_ledger().reading() as book:
+        for row in rollouts.engaged_switches(book):
+            since = f"{row.at:%Y-%m-%d %H:%MZ}"
+            lines.append(f"{row.tenant or 'everything'}: {row.reason} ({row.actor}, since {since})")
+    return lines
+
+
+def _write_stop_file(site: Site, reason: str) -> str:
+    """Write the file that stops this machine even without a ledger; return what went wrong."""
+    if not site.home.is_dir():
+        raise EnvironmentUnfit(f"no installation in {site.home}", hint="set WAVEMEND_HOME")
+    try:
+        site.stop_file.write_text(f"{reason} (by {operator()})\n")
+    except OSError as error:
+        return f"the file {site.stop_file} could not be written: {error.strerror}"
+    return ""
 
 
 @audit_app.command
@@ -50,18 +83,18 @@ def show(subject: str) -> int:
     """Print the events about one rollout (or `fleet`, or a feed), oldest first."""
     with ledger_here().reading() as book:
         found = audit.events(book, subject)
+    if not found:
+        raise LedgerError(f"there are no events about {subject}")
     for row in found:
-        print(f"{row.seq:6} {row.at} {row.kind:24} {row.actor}  {row.body}")
+        print(spelled(f"{row.seq:6} {row.at} {row.kind:24} {row.actor}  {row.body}"))
     return 0
 
 
 def _switch(tenant: str, *, engaged: bool, reason: str) -> None:
-    try:
-        with ledger_here().writing() as book:
-            rollouts.turn_switch(
-                book, tenant, engaged=engaged, actor=operator(), reason=reason, now=utc_now()
-            )
-    except LedgerError as error:
-        if not engaged or tenant:
-            raise
-        print(f"the ledger could not be told ({error}); the file on this machine stops starts")
+    with ledger_here().writing() as book:
+        fleet = current_fleet(book)
+        if tenant:
+            fleet.tenant(tenant)  # a misspelt company would stop nobody
+        rollouts.turn_switch(
+            book, tenant, engaged=engaged, actor=operator(), reason=reason, now=utc_now()
+        )

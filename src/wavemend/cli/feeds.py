@@ -10,10 +10,10 @@ import cyclopts
 from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from wavemend.advisories import FeedSnapshot
 from wavemend.cli.here import here
+from wavemend.cli.shown import add_row, visible
 from wavemend.errors import FeedError
 from wavemend.feeds.intelligence import load_intelligence
 from wavemend.feeds.refresh import FeedResult, FeedStatus, RefreshConfig, refresh
@@ -97,13 +97,14 @@ def result_table(results: Iterable[FeedResult]) -> Table:
         table.add_column(heading, justify="right" if heading in {"Entries", "Rejected"} else "left")
     for result in results:
         snapshot = result.snapshot
-        table.add_row(
+        add_row(
+            table,
             result.feed,
             result.status.value,
             _moment(snapshot.data_date if snapshot else None),
             str(snapshot.count) if snapshot else "",
             str(len(snapshot.rejects)) if snapshot else "",
-            visible(result.reason),
+            result.reason,
         )
     return table
 
@@ -115,24 +116,17 @@ def snapshot_table(snapshots: Iterable[FeedSnapshot]) -> Table:
         table.add_column(heading, justify="right" if heading == "Entries" else "left")
     for snapshot in snapshots:
         state = "missing" if snapshot.missing else "stale" if snapshot.stale else "fresh"
-        table.add_row(
+        add_row(
+            table,
             snapshot.feed,
             _moment(snapshot.data_date),
             _moment(snapshot.fetched_at),
-            visible(snapshot.model),
+            snapshot.model,
             "" if snapshot.missing else str(snapshot.count),
             snapshot.digest[:12],
             state,
         )
     return table
-
-
-def visible(text: str) -> Text:
-    """Return text of a feed for the terminal: never read as markup, and nothing in it unseen.
-
-    Escape sequences, control characters and marks that turn the writing direction are spelled out.
-    """
-    return Text("".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text))
 
 
 def _moment(at: datetime | None) -> str:

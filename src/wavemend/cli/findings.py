@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from wavemend.advisories import Intelligence, Vulnerability
-from wavemend.cli.feeds import Cache, visible
+from wavemend.cli.feeds import Cache
 from wavemend.cli.here import here, ledger_here
+from wavemend.cli.shown import add_row, visible
 from wavemend.errors import FeedError
 from wavemend.feeds.documents import CVE_ID
 from wavemend.feeds.intelligence import load_intelligence
@@ -56,15 +57,16 @@ def findings_table(found: Sequence[Ranked]) -> Table:
         table.add_column(heading)
     for item in found:
         finding, due = item.finding, item.priority.due
-        table.add_row(
+        add_row(
+            table,
             item.priority.lane,
             f"{due:%Y-%m-%d}" if due else "",
             finding.host,
             finding.cve,
-            visible(finding.source_package),
-            visible(finding.installed),
-            visible(finding.fixed or "no fix yet"),
-            visible(finding.because.document),
+            finding.source_package,
+            finding.installed,
+            finding.fixed or "no fix yet",
+            finding.because.document,
         )
     return table
 
@@ -102,11 +104,12 @@ def explain(
 def contribution_table(cve: str, priority: Priority) -> Table:
     """Return the contributions of a priority, and what they add up to."""
     due = f"{priority.due:%Y-%m-%d %H:%MZ}" if priority.due else "no date"
-    table = Table(title=f"{cve}: {priority.lane}, due {due}", caption=visible(priority.due_reason))
+    title = visible(f"{cve}: {priority.lane}, due {due}")
+    table = Table(title=title, caption=visible(priority.due_reason))
     for heading in ("Input", "Value", "What it did"):
         table.add_column(heading)
     for line in priority.contributions:
-        table.add_row(line.name, visible(line.value), visible(line.text))
+        add_row(table, line.name, line.value, line.text)
     return table
 
 
@@ -117,12 +120,13 @@ def candidate_table(vulnerability: Vulnerability) -> Table:
         table.add_column(heading)
     for item in vulnerability.cvss_candidates:
         computed = "unreadable" if item.computed_score is None else f"{item.computed_score:.1f}"
-        table.add_row(
-            visible(item.source),
+        add_row(
+            table,
+            item.source,
             item.version,
             f"{item.score:.1f}",
             computed,
-            visible(item.vector),
+            item.vector,
             "chosen" if item == vulnerability.cvss else "disputed" if item.disputed else "",
         )
     return table
@@ -136,12 +140,13 @@ def statement_table(cve: str, known: Intelligence) -> Table:
     for (release, source), advisories in known.advisories.items():
         for advisory in advisories:
             if cve in advisory.cves:
-                table.add_row(
+                add_row(
+                    table,
                     release,
-                    visible(source),
+                    source,
                     advisory.status.value,
-                    visible(advisory.fixed_version or ""),
-                    visible(advisory.document),
+                    advisory.fixed_version or "",
+                    advisory.document,
                 )
     return table
 

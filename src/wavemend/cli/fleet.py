@@ -6,10 +6,11 @@ from typing import Annotated
 
 import cyclopts
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from wavemend.calendar.durations import format_duration
+from wavemend.cli.shown import add_row, say, spelled_lines, visible
 from wavemend.fleet import Fleet, RolloutKey, Tenant
 from wavemend.hosts import Host
 from wavemend.inventory import INVENTORIES
@@ -27,7 +28,8 @@ def check(file: Path) -> None:
     file
         The fleet file.
     """
-    print("\n".join(summary(INVENTORIES["file"]()(file))))
+    for line in summary(INVENTORIES["file"]()(file)):
+        say(line)
 
 
 @app.command
@@ -78,7 +80,7 @@ def summary(fleet: Fleet) -> list[str]:
 
 def fleet_table(fleet: Fleet) -> Table:
     """Return all hosts as a table."""
-    table = Table(title=f"{escape(fleet.source_path)}: {_count(fleet.hosts, 'host')}")
+    table = Table(title=visible(f"{fleet.source_path}: {_count(fleet.hosts, 'host')}"))
     for heading in ("host", "company", "address", "profile", "window", "marks"):
         table.add_column(heading, overflow="fold")
     for host in fleet.hosts:
@@ -90,13 +92,13 @@ def fleet_table(fleet: Fleet) -> Table:
             host.window,
             _marks(host),
         )
-        table.add_row(*map(escape, cells))
+        add_row(table, *cells)
     return table
 
 
 def host_table(host: Host) -> Table:
     """Return everything about one host as a table."""
-    table = Table(title=escape(host.name), show_header=False)
+    table = Table(title=visible(host.name), show_header=False)
     for key, value in (
         ("company", host.tenant),
         ("address", f"{host.address}:{host.port}"),
@@ -109,7 +111,7 @@ def host_table(host: Host) -> Table:
         ("labels", _labels(host)),
         ("marks", _marks(host)),
     ):
-        table.add_row(key, escape(value))
+        table.add_row(key, Text(spelled_lines(value)))
     return table
 
 

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from wavemend.cli.here import ledger_here, operator
+from wavemend.cli.here import here, operator
+from wavemend.cli.shown import say
 from wavemend.inventory import INVENTORIES
 from wavemend.ledger.intake import apply_fleet
 from wavemend.site import utc_now
@@ -17,7 +18,7 @@ def apply(file: Path) -> None:
         The fleet file.
     """
     fleet = INVENTORIES["file"]()(file.resolve())
-    with ledger_here().writing() as book:
+    with here().open_ledger().writing() as book:
         changed = apply_fleet(book, fleet, actor=operator(), now=utc_now())
     state = "is in force now" if changed else "is in force already"
-    print(f"{file}: {len(fleet.hosts)} hosts, {fleet.digest} {state}")
+    say(f"{file}: {len(fleet.hosts)} hosts, {fleet.digest} {state}")

@@ -24,8 +24,14 @@ def here() -> Site:
 
 
 def ledger_here() -> Ledger:
-    """Open this installation's ledger."""
-    return here().open_ledger()
+    """Open this installation's ledger. Only `fleet apply` makes one: a typo must not."""
+    site = here()
+    if not site.ledger and not (site.home / "ledger.db").exists():
+        raise EnvironmentUnfit(
+            f"no installation in {site.home}",
+            hint="set WAVEMEND_HOME, or begin one with `wavemend fleet apply FILE`",
+        )
+    return site.open_ledger()
 
 
 def operator() -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Any
 
 from wavemend.cli.here import PrefectApi
 from wavemend.errors import EnvironmentUnfit
@@ -29,14 +30,37 @@ def resume_orphans(ledger: Ledger, api_url: str, now: datetime) -> Iterator[str]
         if reason := _left_alone(ledger, api, row, now):
             yield f"rollout {row.id}: {reason}"
             continue
-        _bury(api, row.flow_run_id)
-        run = start_run(api, row.tenant, row.profile, row.window, row.requester)
+        try:
+            deployment = _deployment(api, row.tenant, row.profile, row.window)
+        except EnvironmentUnfit as error:
+            # One whose window is gone must not keep the others from being taken up.
+            yield f"rollout {row.id}: cannot be taken up: {error}"
+            continue
+        _bury(api, row.flow_run_id)  # first: a second run of the deployment would be cancelled
+        run = _create_run(api, deployment, row.requester)
+        with ledger.writing() as book:
+            rollouts.note_run(book, row.id, run)
         yield f"rollout {row.id}: taken up again by run {run}"
 
 
 def start_run(api: PrefectApi, tenant: str, profile: str, window: str, requester: str) -> str:
     """Ask Prefect for a run of the window's deployment; returns the flow run's id."""
-    deployment = api.get(f"/deployments/name/{FLOW}/{tenant}-{profile}-{window}")
+    return _create_run(api, _deployment(api, tenant, profile, window), requester)
+
+
+def _deployment(api: PrefectApi, tenant: str, profile: str, window: str) -> dict[str, Any]:
+    name = f"{tenant}-{profile}-{window}"
+    try:
+        found: dict[str, Any] = api.get(f"/deployments/name/{FLOW}/{name}")
+    except EnvironmentUnfit as error:
+        raise EnvironmentUnfit(
+            f"Prefect has no deployment {FLOW}/{name}: {error.message}",
+            hint="`wavemend up` registers the windows of the fleet in force; run it again",
+        ) from error
+    return found
+
+
+def _create_run(api: PrefectApi, deployment: dict[str, Any], requester: str) -> str:
     body = {"parameters": {**deployment["parameters"], "requester": requester}}
     made = api.post(f"/deployments/{deployment['id']}/create_flow_run", body)
     return str(made["id"])
@@ -59,7 +83,7 @@ def _left_alone(ledger: Ledger, api: PrefectApi, row: RolloutRow, now: datetime)
         return f"held by {row.lease_owner} until {row.lease_until:%H:%M:%S}"
     if _waits_for_human(ledger, api, row, now):
         return "waits for an approver"
-    if not row.lease_owner and _begins(api, row.flow_run_id, now):
+    if _begins(api, row.flow_run_id, now):
         return f"run {row.flow_run_id} is about to begin"
     return ""
 

@@ -6,11 +6,13 @@ import cyclopts
 from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
+from wavemend.calendar.windows import next_occurrences, occurrence_at
 from wavemend.cli.here import here, ledger_here, operator, prefect_here
 from wavemend.cli.resume import resume_orphans, start_run
+from wavemend.cli.shown import add_row, say, visible
 from wavemend.errors import FleetError
+from wavemend.fleet import Fleet, RolloutKey
 from wavemend.ledger import attempts, rollouts
 from wavemend.ledger.intake import current_fleet
 from wavemend.reporting import write_rollout_report
@@ -43,9 +45,27 @@ def start(
             f"{len(keys)} rollouts match company {tenant!r}, one is needed", hint=f"known: {known}"
         )
     key = keys[0]
-    run = start_run(prefect_here(), key.tenant, key.profile, key.window, as_ or operator())
-    print(f"started {key} as run {run}")
+    api = prefect_here()
+    if note := _prospect(fleet, key):
+        say(note)
+    run = start_run(api, key.tenant, key.profile, key.window, as_ or operator())
+    say(f"`wavemend rollout list` says what becomes of it; asked for {key} as run {run}")
     return 0
+
+
+def _prospect(fleet: Fleet, key: RolloutKey) -> str:
+    """Say what a run of this key finds now, where that is not a fresh rollout."""
+    now = utc_now()
+    with ledger_here().reading() as book:
+        row = rollouts.unfinished_of(book, key)
+    if row is not None:
+        return f"rollout {row.id} is not finished: the run goes on with it, unless another one does"
+    window = fleet.window(key.window)
+    if occurrence_at(window, now) is None:
+        (following,) = next_occurrences(window, now, 1)
+        opens = f"{following.start:%Y-%m-%d %H:%M} UTC"
+        return f"the window {key.window} is closed until {opens}: the run will start nothing"
+    return ""
 
 
 @app.command(name="list")
@@ -59,9 +79,7 @@ def list_() -> int:
         table.add_column(heading)
     for row in rows:
         opened = f"{row.created_at:%Y-%m-%d %H:%MZ}"
-        table.add_row(
-            row.id, row.tenant, row.profile, row.window, opened, row.state, Text(row.reason)
-        )
+        add_row(table, row.id, row.tenant, row.profile, row.window, opened, row.state, row.reason)
     Console().print(table)
     return 0
 
@@ -74,11 +92,11 @@ def show(rollout: str) -> int:
         plan = rollouts.read_plan(book, rollout)
         ended = attempts.of_rollout(book, rollout)
     console = Console()
-    console.print(f"{row.id}  {row.key}  {row.state}  {row.reason}", markup=False)
+    console.print(visible(f"{row.id}  {row.key}  {row.state}  {row.reason}"))
     if plan is None:
         console.print("no plan was frozen yet")
         return 0
-    table = Table(title=f"plan {plan.digest}")
+    table = Table(title=visible(f"plan {plan.digest}"))
     for heading in ("Wave", "Host", "Outcome", "Reason"):
         table.add_column(heading)
     known = {attempt.host: attempt for attempt in ended}
@@ -86,9 +104,9 @@ def show(rollout: str) -> int:
         for name in wave.hosts:
             attempt = known.get(name)
             outcome = (attempt.outcome or attempt.state) if attempt else "waiting"
-            table.add_row(wave.name, name, outcome, Text(attempt.reason if attempt else ""))
+            add_row(table, wave.name, name, outcome, attempt.reason if attempt else "")
     for left in plan.excluded:
-        table.add_row("–", left.name, left.outcome, Text(left.reason))
+        add_row(table, "–", left.name, left.outcome, left.reason)
     console.print(table)
     return 0
 
@@ -97,7 +115,7 @@ def show(rollout: str) -> int:
 def resume() -> int:
     """Take up unfinished rollouts that nobody works for any more."""
     for line in resume_orphans(ledger_here(), prefect_here().url, utc_now()):
-        print(line)
+        say(line)
     return 0
 
 

@@ -16,8 +16,10 @@ from typing import Annotated
 import requests
 from cyclopts import Parameter
 
-from wavemend.cli.here import api_note, here
+from wavemend.cli.control import stops_of
+from wavemend.cli.here import api_note, here, ledger_here
 from wavemend.cli.resume import resume_orphans
+from wavemend.cli.shown import say
 from wavemend.errors import EnvironmentUnfit
 from wavemend.ledger.intake import current_fleet
 from wavemend.site import Site, utc_now
@@ -31,9 +33,17 @@ STOP_SECONDS = 20
 
 def up(
     *,
-    port: Annotated[int, Parameter(help="Port of Prefect's API and UI, on loopback.")] = 0,
+    port: Annotated[
+        int,
+        Parameter(
+            help="Port of Prefect's API and UI, on loopback; 4200 at first, then the one in use."
+        ),
+    ] = 0,
     schedules: Annotated[
-        bool, Parameter(help="Let Prefect start rollouts when their windows open.")
+        bool,
+        Parameter(
+            help="Let Prefect start rollouts when their windows open; feeds and scans always go on."
+        ),
     ] = True,
 ) -> int:
     """Start server and worker, register the deployments, and print the UI's address.
@@ -41,18 +51,23 @@ def up(
     What already runs is kept. Rollouts that were left unfinished by a crash are taken up again.
     """
     site, checkout = here(), _checkout()
-    with site.open_ledger().reading() as book:
+    with ledger_here().reading() as book:
         current_fleet(book)  # a worker without a fleet has nothing to do: say so before starting
     run = site.home / "run"
     run.mkdir(mode=0o700, parents=True, exist_ok=True)
-    port = port or _noted_port(site) or DEFAULT_PORT
+    noted = _noted_port(site)
+    if _alive(run / "server.pid") and port not in {0, noted}:
+        raise EnvironmentUnfit(
+            f"the server of {site.home} runs on port {noted} already", hint="`wavemend down` first"
+        )
+    port = port or noted or DEFAULT_PORT
     environment = _environment(site, checkout, port)
     if not _alive(run / "server.pid"):
         _refuse_taken(port)
         server = ("server", "start", "--host", "127.0.0.1", "--port", str(port))
         _spawn(run, "server", (*_python("prefect"), *server), environment, checkout)
     api = f"http://127.0.0.1:{port}/api"
-    _wait_for(api, run / "server.log")
+    _wait_for(api, run)
     api_note(site.home).write_text(api)
     deploy = (*_python("deployments.deploy_windows"), *([] if schedules else ["--paused"]))
     _run(deploy, environment, checkout)
@@ -61,7 +76,7 @@ def up(
         worker = ("worker", "start", "--pool", "wavemend", "--type", "process", "--name", "local")
         _spawn(run, "worker", (*_python("prefect"), *worker), environment, checkout)
     for line in resume_orphans(site.open_ledger(), api, utc_now()):
-        print(line)
+        say(line)
     print(f"Prefect UI: http://127.0.0.1:{port}")
     print(f"home: {site.home}  (logs in {run})")
     return 0
@@ -84,7 +99,9 @@ def status() -> int:
         print(f"{name}: {f'running (pid {pid})' if pid else 'not running'}")
     note = api_note(site.home)
     if note.is_file():
-        print(f"api: {note.read_text()}")
+        say(f"api: {note.read_text()}")
+    for line in stops_of(site):
+        say(f"STOPPED: {line}")
     return 0 if all(running.values()) else EnvironmentUnfit.exit_code
 
 
@@ -161,7 +178,7 @@ def _run(argv: tuple[str, ...], environment: dict[str, str], checkout: Path) -> 
         )
     for line in done.stdout.splitlines():
         if line.startswith(("deployed ", "removed ")):
-            print(line)
+            say(line)
 
 
 def _alive(pid_file: Path) -> int:
@@ -225,23 +242,32 @@ def _refuse_taken(port: int) -> None:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
-        except OSError as error:
+        except (OSError, OverflowError) as error:
             raise EnvironmentUnfit(
-                f"port {port} on 127.0.0.1 is taken: {error.strerror}",
+                f"port {port} on 127.0.0.1 cannot be used: {error}",
                 hint="choose another one: `wavemend up --port 4300`",
             ) from error
 
 
-def _wait_for(api: str, log: Path) -> None:
+def _wait_for(api: str, run: Path) -> None:
+    """Wait until our own server answers: another one on the same port is not taken for it."""
     until = time.monotonic() + START_SECONDS
-    while time.monotonic() < until:
-        try:
-            if requests.get(f"{api}/health", timeout=5).ok:
+    while time.monotonic() < until and _alive(run / "server.pid"):
+        if _answers(api):
+            time.sleep(1.0)  # one that lost the race for the port dies right after its start
+            if _alive(run / "server.pid"):
                 return
-        except requests.RequestException:
-            pass
         time.sleep(0.5)
+    log = run / "server.log"
     tail = log.read_text(errors="replace")[-1500:] if log.is_file() else ""
     raise EnvironmentUnfit(
-        f"Prefect's server did not answer within {START_SECONDS} s", hint=f"its log ends: {tail}"
+        f"Prefect's server did not come up at {api} within {START_SECONDS} s",
+        hint=f"is the port taken? Its log ends: {tail}",
     )
+
+
+def _answers(api: str) -> bool:
+    try:
+        return requests.get(f"{api}/health", timeout=5).ok
+    except requests.RequestException:
+        return False

@@ -5,7 +5,9 @@ asks the host what became of the job of that attempt id, and goes on from there:
 never simply repeated, and an outcome is never guessed.
 """
 
-from wavemend.errors import TransportError
+from dataclasses import dataclass
+
+from wavemend.errors import PlanError, TransportError
 from wavemend.execution import drift
 from wavemend.execution.conclude import Conclusion, conclude
 from wavemend.execution.follow import Followed, follow
@@ -13,7 +15,7 @@ from wavemend.execution.hands import Hands
 from wavemend.execution.jobs import JobState, JobView, forbid_job
 from wavemend.execution.looks import look, look_and_record
 from wavemend.execution.order import Order
-from wavemend.execution.reboot import reboot_if_due
+from wavemend.execution.reboot import Rebooted, reboot_if_due
 from wavemend.execution.start import START_SECONDS, begin, intend, may_begin_again, wait_for_place
 from wavemend.ledger import attempts
 from wavemend.ledger.attempts import Granted, Refused, Wait
@@ -23,6 +25,7 @@ from wavemend.observations import Look
 from wavemend.outcomes import Outcome
 from wavemend.packages import Target
 from wavemend.rollout import AttemptState
+from wavemend.transport import Transport
 
 
 def attempt_host(hands: Hands, order: Order) -> Outcome:
@@ -65,18 +68,47 @@ def _first_attempt(hands: Hands, order: Order) -> Outcome:
             return outcome
 
 
-def _try_once(hands: Hands, order: Order) -> Outcome | None:
-    """Look, compare with the plan, and start. None: somebody else took the place meanwhile."""
-    _, seen = look_and_record(hands, order.host, purpose="intent", rollout_id=order.plan.rollout)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Obstacle:
+    """Why nothing may be started on a host, and what outcome that is."""
+
+    outcome: Outcome
+    reason: str
+
+
+def _compare(order: Order, seen: Look) -> tuple[Target, ...] | _Obstacle:
+    """Compare a host, as it was just seen, with the plan: what is to be installed, or why not."""
+    if order.fleet_drift:
+        return _Obstacle(outcome=Outcome.NOT_ATTEMPTED, reason=f"drift: {order.fleet_drift}")
     if seen.facts is None:
-        return settle(hands, order, seen.unseen_outcome, f"{seen.reason}: {seen.detail}", seen)
+        return _Obstacle(outcome=seen.unseen_outcome, reason=f"{seen.reason}: {seen.detail}")
     if seen.facts.broken:
         names = ", ".join(f"{p.name} ({p.status})" for p in seen.facts.broken)
         reason = f"packages are not whole before the change: {names}"
-        return settle(hands, order, Outcome.BLOCKED, reason, seen)
+        return _Obstacle(outcome=Outcome.BLOCKED, reason=reason)
     if reason := drift.host_drift(order.planned, seen.facts, seen.peer_key):
-        return settle(hands, order, Outcome.NOT_ATTEMPTED, f"drift: {reason}", seen)
-    targets = drift.missing_targets(order.planned, seen.facts)
+        return _Obstacle(outcome=Outcome.NOT_ATTEMPTED, reason=f"drift: {reason}")
+    return drift.missing_targets(order.planned, seen.facts)
+
+
+def _rehearsed(
+    hands: Hands, order: Order, transport: Transport, targets: tuple[Target, ...]
+) -> str:
+    """Say what the package manager would do beyond the plan; empty when it is exactly the plan."""
+    try:
+        manager = hands.manager(order.host)
+        transaction = manager.rehearse(transport, targets, deadline=2 * START_SECONDS)
+    except PlanError as error:
+        return str(error)
+    return drift.transaction_drift(targets, transaction)
+
+
+def _try_once(hands: Hands, order: Order) -> Outcome | None:
+    """Look, compare with the plan, and start. None: somebody else took the place meanwhile."""
+    _, seen = look_and_record(hands, order.host, purpose="intent", rollout_id=order.plan.rollout)
+    targets = _compare(order, seen)
+    if isinstance(targets, _Obstacle):
+        return settle(hands, order, targets.outcome, targets.reason, seen)
     if not targets:
         reason = "every target version is installed already"
         return settle(hands, order, Outcome.NOTHING_TO_DO, reason, seen)
@@ -92,9 +124,7 @@ def _rehearse_and_start(
     except TransportError as error:
         return settle(hands, order, Outcome.UNREACHABLE, f"{error.reason}: {error}", seen)
     try:
-        manager = hands.manager(order.host)
-        rehearsed = manager.rehearse(transport, targets, deadline=2 * START_SECONDS)
-        if reason := drift.transaction_drift(targets, rehearsed):
+        if reason := _rehearsed(hands, order, transport, targets):
             return settle(hands, order, Outcome.NOT_ATTEMPTED, f"drift: {reason}", seen)
         answer = intend(hands, order)
         if isinstance(answer, Wait):
@@ -124,18 +154,16 @@ def _go_on(
     """Follow the job to its end, reboot if that is due, look again, and conclude."""
     followed = follow(hands, order, granted, view)
     if _not_begun(followed):
-        reason = may_begin_again(hands, order)
-        if not reason:
-            followed = _begin_again(hands, order, granted, before)
-            reason = "the host did not take the job"
+        before, followed, reason = _begin_again(hands, order, granted, before)
         if _not_begun(followed):
             followed = _forbid(hands, order, granted)
         if _not_begun(followed):
             return _end_unbegun(hands, order, granted, before, reason)
-    after = _second_look(hands, order, granted, followed)
+    rebooted = _second_look(hands, order, granted, followed)
     with hands.ledger.reading() as book:
         row = attempts.find(book, order.plan.digest, order.host.name)
-    conclusion = conclude(hands, order, before, after, followed, reboots=row.reboots if row else 0)
+    reboots = row.reboots if row else 0
+    conclusion = conclude(hands, order, before, rebooted, followed, reboots=reboots)
     return _end(hands, order, granted, conclusion)
 
 
@@ -161,31 +189,49 @@ def _forbid(hands: Hands, order: Order, granted: Granted) -> Followed:
     )
 
 
-def _begin_again(hands: Hands, order: Order, granted: Granted, before: Look) -> Followed:
-    """Start a job that was proven not to exist: the host takes one attempt id only once."""
-    targets = order.planned.targets()
-    if before.facts is not None:
-        targets = drift.missing_targets(order.planned, before.facts) or targets
+def _begin_again(
+    hands: Hands, order: Order, granted: Granted, before: Look
+) -> tuple[Look, Followed, str]:
+    """Start a job that was never begun, after all checks of a first start; say why if it is not.
+
+    Its intent stands, but time has passed since: the host may be another one by now.
+    """
+    not_begun = Followed(view=JobView(state=JobState.ABSENT))
+    if reason := may_begin_again(hands, order):
+        return before, not_begun, reason
+    _, seen = look_and_record(hands, order.host, purpose="intent", rollout_id=order.plan.rollout)
+    targets = _compare(order, seen)
+    if isinstance(targets, _Obstacle):
+        return seen, not_begun, targets.reason
+    if not targets:
+        return seen, not_begun, "every target version is installed already"
     try:
         transport = hands.connect(order.host)
     except TransportError as error:
-        return Followed(view=None, trouble=f"{error.reason}: {error}")
+        return seen, not_begun, f"{error.reason}: {error}"
     try:
+        if reason := _rehearsed(hands, order, transport, targets):
+            return seen, not_begun, f"drift: {reason}"
         view = begin(hands, order, transport, granted, targets)
+    except TransportError as error:  # while rehearsing: nothing was started
+        return seen, not_begun, f"{error.reason}: {error}"
     finally:
         transport.close()
-    return follow(hands, order, granted, view)
+    return seen, follow(hands, order, granted, view), "the host did not take the job"
 
 
-def _second_look(hands: Hands, order: Order, granted: Granted, followed: Followed) -> Look:
+def _second_look(hands: Hands, order: Order, granted: Granted, followed: Followed) -> Rebooted:
     """Look over a fresh connection, reboot if that is due, and keep the last look in the ledger."""
-    seen = look(hands, order.host, refresh=False)
-    if not followed.trouble and followed.view is not None:
-        boot_id = followed.view.boot_id_at_begin
-        seen = reboot_if_due(hands, order, granted.attempt_id, seen, boot_id)
+    rebooted = Rebooted(look=look(hands, order.host, refresh=False))
+    view, facts = followed.view, rebooted.look.facts
+    ended = not followed.trouble and view is not None and view.state is JobState.ENDED
+    if ended and view is not None and facts is not None and not facts.broken:
+        rebooted = reboot_if_due(
+            hands, order, granted.attempt_id, rebooted.look, view.boot_id_at_begin
+        )
     with hands.ledger.writing() as book:
-        record_look(book, order.host, seen, purpose="after", rollout_id=order.plan.rollout)
-    return seen
+        record_look(book, order.host, rebooted.look, purpose="after", rollout_id=order.plan.rollout)
+    return rebooted
 
 
 def _end_unbegun(

@@ -10,6 +10,7 @@ from wavemend.execution.follow import Followed
 from wavemend.execution.hands import Hands
 from wavemend.execution.jobs import JobState
 from wavemend.execution.order import Order
+from wavemend.execution.reboot import Rebooted
 from wavemend.hosts import Facts
 from wavemend.observations import Look
 from wavemend.outcomes import Outcome, PackageOutcome, PackageResult
@@ -19,6 +20,8 @@ LOG_TAIL = 8_000
 """Bytes of the transaction log kept with the evidence; its digest covers all that was read."""
 
 PROBE_SECONDS = 60.0
+
+_REACHED = frozenset({PackageOutcome.INSTALLED, PackageOutcome.CONFFILE_KEPT})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,12 +36,21 @@ class Conclusion:
 
 
 def conclude(
-    hands: Hands, order: Order, before: Look, after: Look, followed: Followed, *, reboots: int
+    hands: Hands,
+    order: Order,
+    before: Look,
+    rebooted: Rebooted,
+    followed: Followed,
+    *,
+    reboots: int,
 ) -> Conclusion:
     """Judge an attempt that may have touched its host."""
+    after = rebooted.look
     probes = run_probes(hands, order) if after.facts is not None else ()
     packages = _packages(hands, order, before, after, followed)
-    outcome, reason = decide(followed, before.facts, after, packages, probes)
+    planned = frozenset((p.name, p.arch) for p in order.planned.packages)
+    asked = tuple(result for result in packages if (result.name, result.arch) in planned)
+    outcome, reason = decide(followed, before.facts, rebooted, asked, probes)
     return Conclusion(
         outcome=outcome,
         reason=reason,
@@ -50,29 +62,36 @@ def conclude(
 def decide(
     followed: Followed,
     before: Facts | None,
-    after: Look,
+    rebooted: Rebooted,
     packages: tuple[PackageResult, ...],
     probes: tuple[ProbeResult, ...],
 ) -> tuple[Outcome, str]:
-    """Return the terminal outcome and its reason. Pure."""
+    """Return the terminal outcome and its reason. Pure.
+
+    `packages`: what became of the planned ones. Patched means that each of them is there.
+    """
+    after = rebooted.look
     if followed.trouble:
         return _unseen_end(followed)
     if followed.view is not None and followed.view.state is JobState.REFUSED_FENCE:
         return Outcome.NOT_ATTEMPTED, "the host has seen a newer controller and refused this one"
     if after.facts is None:
         return Outcome.UNREACHABLE, f"after the change: {after.reason}: {after.detail}"
-    failed = [result for result in packages if result.outcome is PackageOutcome.FAILED]
-    if failed:
-        first = failed[0]
-        return Outcome.FAILED, f"{first.name}: {first.detail or 'not at its target version'}"
+    if missed := sorted(
+        (result for result in packages if result.outcome not in _REACHED),
+        key=lambda result: result.outcome is not PackageOutcome.FAILED,
+    ):
+        first = missed[0]
+        why = first.detail or f"{first.outcome}, not at its target version"
+        return Outcome.FAILED, f"{first.name}: {why}"
     known = {(p.name, p.arch) for p in before.broken} if before else set()
     if broken := [p for p in after.facts.broken if (p.name, p.arch) not in known]:
         names = ", ".join(f"{p.name} ({p.status})" for p in broken)
         return Outcome.FAILED, f"packages are not whole after the change: {names}"
     if bad := [probe for probe in probes if not probe.ok]:
         return Outcome.FAILED, f"probe {bad[0].name}: {bad[0].detail}"
-    if after.facts.reboot_reasons:
-        return Outcome.PATCHED_REBOOT_PENDING, "; ".join(after.facts.reboot_reasons)
+    if pending := [reason for reason in (rebooted.pending, *after.facts.reboot_reasons) if reason]:
+        return Outcome.PATCHED_REBOOT_PENDING, "; ".join(pending)
     return Outcome.PATCHED, ""
 
 
@@ -108,12 +127,13 @@ def run_probes(hands: Hands, order: Order) -> tuple[ProbeResult, ...]:
 def _packages(
     hands: Hands, order: Order, before: Look, after: Look, followed: Followed
 ) -> tuple[PackageResult, ...]:
-    if before.facts is None or after.facts is None:
-        return untouched_results(order.planned, after.facts)
+    if after.facts is None:
+        return untouched_results(order.planned, None)
+    known = before.facts or after.facts
     view = followed.view
     end = JobEnd(exit_status=view.exit_status if view else None, log=view.log if view else b"")
-    asked = missing_targets(order.planned, before.facts) or order.planned.targets()
-    judged = hands.manager(order.host).judge(asked, before.facts, after.facts, end)
+    asked = missing_targets(order.planned, known) or order.planned.targets()
+    judged = hands.manager(order.host).judge(asked, known, after.facts, end)
     results = [*judged, *left_out_results(order.planned)]
     return tuple(sorted(results, key=lambda result: (result.name, result.arch)))
 

@@ -1,9 +1,22 @@
 """What was approved is what runs: compare the host, as it is now, with the plan. Pure."""
 
+from wavemend.errors import FleetError
+from wavemend.fleet import Fleet
 from wavemend.hosts import Facts
 from wavemend.outcomes import PackageOutcome, PackageResult
 from wavemend.packages import Target, Transaction
 from wavemend.plans import PlannedHost
+
+
+def fleet_drift(planned: PlannedHost, in_force: Fleet) -> str:
+    """Say what the fleet in force says otherwise of a planned host; empty when nothing."""
+    try:
+        declared = in_force.host(planned.name)
+    except FleetError:
+        return "the host is no longer in the fleet"
+    if declared.critical and not planned.critical:
+        return "the host was made critical after the plan was frozen: it needs a new plan"
+    return ""
 
 
 def host_drift(planned: PlannedHost, facts: Facts, peer_key: str) -> str:

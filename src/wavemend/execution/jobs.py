@@ -29,6 +29,14 @@ _NONCE = re.compile(r"[a-z0-9]{16,128}")
 _MAX_FENCE = 10**18
 """The host compares fences with sh's 64-bit arithmetic."""
 
+# What a host's numbers may look like. Bounded and ASCII: `\d` also means other scripts' digits,
+# and a time of 17 digits is one that no calendar holds.
+_SIZE = r"[0-9]{1,15}"
+_TIME = r"[0-9]{1,11}"
+_FENCE = r"[0-9]{1,18}"
+_STATUS = r"25[0-5]|2[0-4][0-9]|1?[0-9]{1,2}"
+_BOOT = r"[!-~]{1,64}"
+
 _BOOTSTRAP = """\
 IFS= read -r lines || exit 80
 text=
@@ -230,7 +238,7 @@ def _view(answer: bytes, attempt_id: str, nonce: str) -> JobView:
     fields = dict(
         line.split(" ", 1) for line in header.decode(errors="replace").splitlines() if " " in line
     )
-    if "held" not in fields or not fields.get("log", "").isdigit():
+    if "held" not in fields or not re.fullmatch(_SIZE, fields.get("log", "")):
         raise HostAnswerInvalid(f"job {attempt_id}: the host's answer is not in the agreed form")
     begun_at, boot_id = _begin(fields.get("begun", ""))
     ended = _end(fields.get("rc", ""), nonce)
@@ -252,17 +260,21 @@ def _view(answer: bytes, attempt_id: str, nonce: str) -> JobView:
 
 
 def _begin(text: str) -> tuple[float | None, str]:
-    found = re.fullmatch(r"\d+ (\d+) (\S+)", text.strip())
+    """Return when and in which boot a job began; unknown when the record is not in form."""
+    found = re.fullmatch(rf"{_FENCE} ({_TIME}) ({_BOOT})", text.strip())
     return (float(found[1]), found[2]) if found else (None, "")
 
 
 def _end(text: str, nonce: str) -> tuple[int, float] | None:
-    found = re.fullmatch(r"([a-z0-9]+) (\d{1,3}) (\d+)", text.strip())
+    """Return a job's proven end; a record that is not in form proves none."""
+    found = re.fullmatch(rf"([a-z0-9]+) ({_STATUS}) ({_TIME})", text.strip())
     return (int(found[2]), float(found[3])) if found and found[1] == nonce else None
 
 
-_BEGIN_LINE = re.compile(r"begin (?P<id>[a-z0-9-]{8,64}) (?P<fence>\d+) (?P<at>\d+) (?P<boot>\S+)")
-_END_LINE = re.compile(r"end (?P<id>[a-z0-9-]{8,64}) (?P<status>\d{1,3}) (?P<at>\d+)")
+_BEGIN_LINE = re.compile(
+    rf"begin (?P<id>[a-z0-9-]{{8,64}}) (?P<fence>{_FENCE}) (?P<at>{_TIME}) (?P<boot>{_BOOT})"
+)
+_END_LINE = re.compile(rf"end (?P<id>[a-z0-9-]{{8,64}}) (?P<status>{_STATUS}) (?P<at>{_TIME})")
 
 
 def _entry(line: str) -> JournalEntry:

@@ -18,6 +18,8 @@ class Order:
     host: Host
     profile: Profile
     tenant: Tenant
+    fleet_drift: str = ""
+    """Why the fleet in force no longer says what the plan was made for; empty when it does."""
 
     @property
     def planned(self) -> PlannedHost:

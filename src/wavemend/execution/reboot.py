@@ -1,11 +1,13 @@
 """Reboot a host when its profile asks for it, and believe it only when the boot id changed."""
 
 from contextlib import suppress
+from dataclasses import dataclass
 
 from wavemend.errors import TransportError
 from wavemend.execution.hands import Hands
 from wavemend.execution.looks import look
 from wavemend.execution.order import Order
+from wavemend.hosts import Facts
 from wavemend.ledger import attempts
 from wavemend.observations import Look
 from wavemend.policy.profiles import RebootRule
@@ -20,34 +22,46 @@ _TELL_SECONDS = 30.0
 _ASK_AGAIN_SECONDS = 1.0
 
 
-def reboot_if_due(hands: Hands, order: Order, attempt_id: str, seen: Look, boot_id: str) -> Look:
-    """Return the look after the reboot, or the given one when no reboot is due or allowed.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rebooted:
+    """The last look at a host, and why a reboot that was due has not been seen; empty if none."""
+
+    look: Look
+    pending: str = ""
+
+
+def reboot_if_due(
+    hands: Hands, order: Order, attempt_id: str, seen: Look, boot_id: str
+) -> Rebooted:
+    """Reboot the host if that is due and allowed; return the last that was seen of it.
 
     `boot_id`: the boot in which the job began; when it is another one already, the host has
-    rebooted since, and is not told to again.
+    rebooted since, and is not told to again. Call it only for a job that ended and left the
+    host's packages whole: a half-configured host may not come up again.
     """
-    if seen.facts is None or not _due(order, seen, boot_id):
-        return seen
+    if seen.facts is None or not _due(order, seen.facts, boot_id):
+        return Rebooted(look=seen)
     now = hands.clock()
-    if now >= order.plan.last_start or hands.local_stop():
-        return seen
     with hands.ledger.writing() as book:
-        if attempts.count_reboot(book, order.lease, attempt_id, now) > MAX_REBOOTS:
-            return seen
+        refusal = attempts.start_refusal(book, order.lease, order.plan, now, hands.local_stop())
+        if not refusal and attempts.count_reboot(book, order.lease, attempt_id, now) > MAX_REBOOTS:
+            refusal = f"it was rebooted {MAX_REBOOTS} times already: a boot loop?"
+    if refusal:
+        return Rebooted(look=seen, pending=f"not rebooted: {refusal}")
     _tell(hands, order)
-    return _wait_until_back(hands, order, seen.facts.boot_id) or seen
+    return _wait_until_back(hands, order, seen)
 
 
-def _due(order: Order, seen: Look, boot_id: str) -> bool:
-    if seen.facts is None:
+def _due(order: Order, facts: Facts, boot_id: str) -> bool:
+    if boot_id and facts.boot_id != boot_id:
         return False
     match RebootRule(order.planned.reboot):
         case RebootRule.NEVER:
             return False
         case RebootRule.IF_NEEDED:
-            return bool(seen.facts.reboot_reasons)
+            return bool(facts.reboot_reasons)
         case RebootRule.ALWAYS:
-            return bool(seen.facts.reboot_reasons) or seen.facts.boot_id == boot_id
+            return True
 
 
 def _tell(hands: Hands, order: Order) -> None:
@@ -60,11 +74,13 @@ def _tell(hands: Hands, order: Order) -> None:
             transport.close()
 
 
-def _wait_until_back(hands: Hands, order: Order, old_boot_id: str) -> Look | None:
-    until = hands.monotonic() + BACK_SECONDS
+def _wait_until_back(hands: Hands, order: Order, before: Look) -> Rebooted:
+    """Look until another boot answers. A host that never does is what was last seen of it."""
+    old = before.facts.boot_id if before.facts else ""
+    until, last = hands.monotonic() + BACK_SECONDS, before
     while hands.monotonic() < until:
         hands.sleep(_ASK_AGAIN_SECONDS)
-        seen = look(hands, order.host, refresh=False)
-        if seen.facts is not None and seen.facts.boot_id != old_boot_id:
-            return seen
-    return None
+        last = look(hands, order.host, refresh=False)
+        if last.facts is not None and last.facts.boot_id != old:
+            return Rebooted(look=last)
+    return Rebooted(look=last, pending="it was told to reboot, and its boot id has not changed")

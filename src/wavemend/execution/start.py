@@ -75,6 +75,11 @@ def approval_refusal(hands: Hands, order: Order) -> str:
         pairs = [(row, approvals.request_of(book, row.request_id)) for row in rows]
     reasons = []
     for row, request in pairs:
+        asked = (request.plan_digest, request.rollout_id, request.tenant)
+        if asked != (order.plan.digest, order.plan.rollout, order.plan.tenant):
+            # The row says this plan, the request that was signed says another one.
+            reasons.append("the signed request is over another plan")
+            continue
         answer = Answer(
             decision=row.decision,
             identity=row.identity,

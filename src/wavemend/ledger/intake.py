@@ -38,6 +38,12 @@ def current_fleet(session: Session) -> Fleet:
     return fleet_from_document(row.document, row.digest, source_path=row.source)
 
 
+def digest_in_force(session: Session) -> str:
+    """Return the digest of the fleet in force; empty when none was ever applied."""
+    query = select(FleetRevision.digest).order_by(col(FleetRevision.revision).desc())
+    return session.exec(query).first() or ""
+
+
 def fleet_of(session: Session, digest: str) -> Fleet:
     """Return an applied fleet by its digest. Raises LedgerError when there never was one."""
     query = select(FleetRevision).where(FleetRevision.digest == digest)

@@ -102,6 +102,11 @@ def list_rollouts(session: Session, *, only_open: bool = False) -> tuple[Rollout
     return tuple(session.exec(query))
 
 
+def note_run(session: Session, rollout_id: str, flow_run_id: str) -> None:
+    """Note which of Prefect's runs works for a rollout, so that nobody starts another one."""
+    get_rollout(session, rollout_id).flow_run_id = flow_run_id
+
+
 def take_lease(
     session: Session, rollout_id: str, owner: str, now: datetime, *, owner_is_dead: bool
 ) -> Lease:
@@ -177,17 +182,22 @@ def read_plan(session: Session, rollout_id: str) -> Plan | None:
 def read_view(session: Session, rollout_id: str) -> RolloutView:
     """Return what the ledger says about a rollout, all at one moment."""
     row = get_rollout(session, rollout_id)
-    attempts = session.exec(select(AttemptRow).where(AttemptRow.rollout_id == rollout_id))
+    # Not the rows: each carries its packages and evidence, and this is asked for every second.
+    attempts = session.exec(
+        select(AttemptRow.host, AttemptRow.state, AttemptRow.outcome, AttemptRow.ended_at).where(
+            AttemptRow.rollout_id == rollout_id
+        )
+    )
     gates = tuple(session.exec(select(GateRow).where(GateRow.rollout_id == rollout_id)))
     steps = session.exec(select(StepRow.step).where(StepRow.rollout_id == rollout_id))
     return RolloutView(
         attempts={
-            attempt.host: AttemptView(
-                state=AttemptState(attempt.state),
-                outcome=Outcome(attempt.outcome) if attempt.outcome else None,
-                ended_at=attempt.ended_at,
+            host: AttemptView(
+                state=AttemptState(state),
+                outcome=Outcome(outcome) if outcome else None,
+                ended_at=ended_at,
             )
-            for attempt in attempts
+            for host, state, outcome, ended_at in attempts
         },
         gates={gate.wave: gate.passed for gate in gates},
         gate_reasons={gate.wave: gate.reason for gate in gates},
@@ -217,6 +227,12 @@ def stopped(session: Session, tenant: str) -> str:
     rows = session.exec(select(SwitchRow).where(col(SwitchRow.tenant).in_(["", tenant])))
     reasons = sorted(f"{row.reason} (by {row.actor})" for row in rows if row.engaged)
     return "; ".join(reasons)
+
+
+def engaged_switches(session: Session) -> tuple[SwitchRow, ...]:
+    """Return the switches that stop something now, the one for all companies first."""
+    query = select(SwitchRow).where(col(SwitchRow.engaged).is_(True))
+    return tuple(session.exec(query.order_by(col(SwitchRow.tenant))))
 
 
 def turn_switch(

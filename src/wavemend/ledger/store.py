@@ -105,10 +105,17 @@ def _in_our_words(url: str) -> Iterator[None]:
     except (IntegrityError, DataError, ProgrammingError):
         raise
     except DatabaseError as error:
+        said = str(error.orig).strip()
         raise LedgerError(
-            f"the ledger {_shown(url)} cannot be used: {str(error.orig).strip()}",
-            hint="check that the database runs, has free space and may be written",
+            f"the ledger {_shown(url)} cannot be used: {said}", hint=_way_out(said)
         ) from error
+
+
+def _way_out(said: str) -> str:
+    """Return what helps against a database's complaint."""
+    if "malformed" in said or "not a database" in said:
+        return "it is damaged: restore the last backup (docs/how-to/stop-and-resume.md)"
+    return "check that the database runs, has free space and may be written"
 
 
 def _lock_writers(connection: Connection) -> None:
@@ -130,7 +137,7 @@ def _guard_file(name: str | None) -> None:
     except OSError as error:
         raise LedgerError(
             f"the ledger {path} cannot be opened: {error.strerror}",
-            hint="give it to the user that runs wavemend",
+            hint="give it to the user that runs wavemend, on a file system that may be written",
         ) from error
     mode = stat.S_IMODE(os.fstat(handle).st_mode)
     os.close(handle)

@@ -49,7 +49,10 @@ def _closed(ranked: Ranked, fixed_now: dict[str, str]) -> bool:
     now = fixed_now.get(finding.source_package)
     if now is None or finding.fixed is None:
         return False
-    return deb_key(now) >= deb_key(finding.fixed)
+    try:
+        return deb_key(now) >= deb_key(finding.fixed)
+    except ValueError:
+        return False
 
 
 def _lane(lane: str, rows: list[tuple[Ranked, bool]]) -> LaneReport:

@@ -98,11 +98,13 @@ _NO_OUTCOME_ACTION = "No end is recorded: look at the host and at the ledger bef
 _PACKAGE_ACTIONS: dict[PackageOutcome, str] = {
     PackageOutcome.FAILED: "Repair the package on the host, then plan it again.",
     PackageOutcome.HELD: "Somebody put a hold on it: ask why, then release it or record a waiver.",
-    PackageOutcome.NOT_OFFERED: "Check the host's repositories and mirrors for this version.",
+    PackageOutcome.NOT_OFFERED: "See what it would add or remove, or check the host's "
+    "repositories for this version.",
     PackageOutcome.CONFFILE_KEPT: "Merge the new configuration file by hand: the host kept its "
     "own.",
     PackageOutcome.PHASED: "Nothing: the vendor's phased release reaches the host by itself.",
-    PackageOutcome.NOT_ATTEMPTED: "Nothing was started for it; the next plan takes it in again.",
+    PackageOutcome.NOT_ATTEMPTED: "Nothing was started for it. If it shall be installed, see the "
+    "host's own outcome and the profile's `updates`.",
 }
 
 _STATE_CLAUSES: dict[RolloutState, str] = {
@@ -192,6 +194,8 @@ def _sentence(report: RolloutReport, balance: Balance) -> str:
         return f"The numbers do not balance, so no outcome here is proof: {_joined(balance)}."
     if not report.audit.verified:
         return "The audit chain does not verify, so no outcome here is proof: see Audit."
+    if not report.plan_digest:
+        return "No plan was made yet; nothing was changed."
     if report.expected == 0:
         return "The plan held no host, so nothing was patched."
     clauses = [_count_clause(report, balance)]

@@ -1,10 +1,11 @@
 """Make the plan and freeze it: findings, priorities, waves, and the digest that is approved."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from wavemend.advisories import Intelligence
+from wavemend.errors import PlanError
 from wavemend.execution.hands import Hands
 from wavemend.findings import HostFindings, match
 from wavemend.fleet import Fleet, RolloutKey
@@ -14,10 +15,12 @@ from wavemend.ledger.intake import record_snapshots
 from wavemend.ledger.rollouts import Lease
 from wavemend.ledger.scans import first_seen, newest_look, record_findings
 from wavemend.ledger.tables import RolloutRow
+from wavemend.managers import Manager
 from wavemend.observations import Look, Ranked
+from wavemend.packages import Target
 from wavemend.planning import Candidate, Occasion, make_plan
 from wavemend.plans import Plan
-from wavemend.scoring import prioritise, rank_updates
+from wavemend.scoring import RankedUpdate, prioritise, rank_updates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +51,25 @@ def weigh(hands: Hands, host: Host, intelligence: Intelligence, rollout_id: str)
         return Weighed(scan_id=scan_id, candidate=candidate, findings=())
     matched, ranked = rank_findings(host, seen.facts, intelligence, now, earlier)
     updates = rank_updates(host, seen.facts, matched, intelligence, now, first_seen=earlier)
-    candidate = Candidate(host=host, look=seen, ranked=updates)
+    candidate = Candidate(
+        host=host, look=seen, ranked=updates, unfit=_unfit(hands.manager(host), updates)
+    )
     return Weighed(scan_id=scan_id, candidate=candidate, findings=ranked)
+
+
+def _unfit(manager: Manager, updates: Sequence[RankedUpdate]) -> dict[tuple[str, str], str]:
+    """Return the updates whose name or version the manager cannot be asked for, and why.
+
+    Found out now: one such update must not keep the rest of its host's from being installed.
+    """
+    refused: dict[tuple[str, str], str] = {}
+    for update in (ranked.update for ranked in updates):
+        target = Target(name=update.name, arch=update.arch, version=update.candidate)
+        try:
+            manager.apply_script((target,))
+        except PlanError as error:
+            refused[update.name, update.arch] = str(error)
+    return refused
 
 
 def rank_findings(

@@ -1,6 +1,7 @@
 """Holding a rollout: one owner at a time, proven by a fence, kept alive by a heartbeat."""
 
 import os
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -63,17 +64,39 @@ def _beat(hands: Hands, lease: Lease, stop: threading.Event) -> None:
             continue  # a busy or restarting database; the next beat tries again
 
 
+_OWNER = re.compile(
+    r"(?P<where>[^:]{1,64}:[0-9a-f-]{36}:[0-9]{1,20}):(?P<pid>[0-9]{1,10}):(?P<born>[0-9]{1,20})"
+)
+
+
 def _me() -> str:
-    return f"{socket.gethostname()}:{os.getpid()}:{_born(os.getpid())}"
+    """Return `host:boot id:PID namespace:process id:start time`, each as /proc has it."""
+    return f"{_where()}:{os.getpid()}:{_born(os.getpid())}"
 
 
 def owner_is_dead(owner: str) -> bool:
-    """True only with proof: the owner ran on this machine, and that process is gone."""
-    parts = owner.rsplit(":", 2)
-    if len(parts) != 3 or parts[0] != socket.gethostname() or not parts[1].isdigit():
+    """True only with proof: the owner ran where we can see it, and that process is gone.
+
+    Two containers, or a machine and its clone, may share a host name and know nothing of each
+    other's processes. Without proof the owner has until its lease expires.
+    """
+    found = _OWNER.fullmatch(owner)
+    if found is None or found["where"] != _where():
         return False
-    born = _born(int(parts[1]))
-    return born != parts[2] if Path("/proc").is_dir() else False
+    return _born(int(found["pid"])) != found["born"]
+
+
+def _where() -> str:
+    """Return what two processes share that see each other in /proc; unknown matches no form."""
+    name = socket.gethostname().replace(":", "-")[:64]
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        space = str(Path("/proc/self/ns/pid").readlink()).removeprefix("pid:[").removesuffix("]")
+        # A /proc of another namespace numbers processes otherwise than the system calls do.
+        ours = str(Path("/proc/self").readlink()) == str(os.getpid())
+    except OSError:
+        ours, boot, space = False, "", ""
+    return f"{name}:{boot}:{space}" if ours else f"{name}:unknown:unknown"
 
 
 def _born(pid: int) -> str:

@@ -1,5 +1,6 @@
 """Ledgers for tests: fresh ones, and ones that hold a rollout with a frozen plan."""
 
+import sqlite3
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,7 @@ from pathlib import Path
 from threading import Barrier
 from typing import TypeVar
 
+from sqlalchemy import event
 from sqlmodel import Session
 
 from tests.cases.rollouts.build import END, LAST_START, NOON, PLAN, START
@@ -37,11 +39,20 @@ def _migrated() -> bytes:
 
 
 def new_ledger(folder: Path) -> Ledger:
-    """Return an empty, migrated SQLite ledger in a file of its own."""
+    """Return an empty, migrated SQLite ledger in a file of its own.
+
+    It does not wait for the disk: what a killed process loses is shown in tests/contract.
+    """
     path = folder / "ledger.db"
     path.touch(mode=0o600)
     path.write_bytes(_migrated())
-    return Ledger(f"sqlite:///{path}")
+    made = Ledger(f"sqlite:///{path}")
+    event.listen(made._engine, "connect", _do_not_wait)
+    return made
+
+
+def _do_not_wait(connection: sqlite3.Connection, _record: object) -> None:
+    connection.execute("PRAGMA synchronous=OFF").close()
 
 
 def take(

@@ -76,11 +76,16 @@ def _os_release(lines: Iterable[str]) -> dict[str, str]:
     return {key: value.strip().strip("\"'") for key, equals, value in pairs if equals}
 
 
+_SECONDS = re.compile(r"[0-9]{1,11}(?:\.[0-9]{1,9})?")
+_COUNT = re.compile(r"[0-9]{1,15}")
+"""ASCII and bounded: float() also takes `nan`, `1_0` and other scripts' digits, and int() refuses
+5,000 digits with an error of its own."""
+
+
 def _number(text: str, what: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise HostAnswerInvalid(f"{what} is {text!r}, not a number") from None
+    if not _SECONDS.fullmatch(text):
+        raise HostAnswerInvalid(f"{what} is {text[:40]!r}, not a number of seconds")
+    return float(text)
 
 
 def _lines(sections: Mapping[str, Section], name: str) -> tuple[str, ...]:
@@ -148,10 +153,11 @@ def _space(host: str, lines: Sequence[str]) -> tuple[FreeSpace, ...]:
     rows = []
     for line in lines:
         fields = line.split()
-        if len(fields) != 5 or not fields[2].lstrip("-").isdigit():
+        if len(fields) != 5 or not _COUNT.fullmatch(fields[2].removeprefix("-")):
             raise HostAnswerInvalid(f"{host}: df printed {line[:200]!r}")
         path, _, blocks, inodes, free_inodes = fields
-        countable = inodes.isdigit() and int(inodes) > 0 and free_inodes.isdigit()
+        counts = _COUNT.fullmatch(inodes) and _COUNT.fullmatch(free_inodes)
+        countable = bool(counts) and int(inodes) > 0
         rows.append(
             FreeSpace(
                 path=path,
@@ -182,7 +188,7 @@ def _index_errors(sections: Mapping[str, Section]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(errors))
 
 
-_RUNNING = re.compile(r".*/proc/(?P<pid>\d+)/comm:(?P<name>.+)")
+_RUNNING = re.compile(r".*/proc/(?P<pid>[0-9]{1,10})/comm:(?P<name>.+)")
 
 
 def _rivals(lines: Sequence[str], installed: Iterable[InstalledPackage]) -> tuple[str, ...]:

@@ -33,9 +33,12 @@ def newest_kernel(running: str, installed: Iterable[InstalledPackage]) -> str:
     return max(releases, key=lambda release: _order(release, flavour), default="")
 
 
-def _order(release: str, flavour: str) -> tuple[object, str]:
+def _order(release: str, flavour: str) -> tuple[bool, object, str]:
     # Compared as Debian versions, not as text: 6.1.0-9 is older than 6.1.0-37.
-    return deb_key(release.removesuffix(f"-{flavour}") if flavour else release), release
+    try:
+        return True, deb_key(release.removesuffix(f"-{flavour}") if flavour else release), release
+    except ValueError:  # a package of somebody's own naming: below every kernel that says its place
+        return False, (), release
 
 
 def reboot_reasons(

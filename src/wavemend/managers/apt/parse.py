@@ -60,7 +60,7 @@ def split_sections(text: str, nonce: str, host: str) -> Mapping[str, Section]:
                 into = lines
             case "errors" if what == name:
                 into = errors
-            case "end" if re.fullmatch(rf"{re.escape(name)} \d+", what):
+            case "end" if re.fullmatch(rf"{re.escape(name)} [0-9]{{1,3}}", what):
                 status = int(what.rpartition(" ")[2])
                 sections[name] = Section(
                     lines=_trimmed(lines), errors=_trimmed(errors), status=status
@@ -142,7 +142,7 @@ def read_upgradable(lines: Sequence[str]) -> Simulation:
     return Simulation(steps=tuple(steps), unread=tuple(unread))
 
 
-_VERSION_ROW = re.compile(r" (?:\*\*\*|   ) (?P<version>\S+) -?\d+")
+_VERSION_ROW = re.compile(r" (?:\*\*\*|   ) (?P<version>\S+) -?[0-9]+")
 
 
 def read_policy(lines: Sequence[str]) -> Mapping[str, tuple[tuple[str, bool], ...]]:

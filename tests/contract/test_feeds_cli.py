@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from wavemend.cli.feeds import app as feeds_app
-from wavemend.cli.feeds import visible
 from wavemend.cli.findings import app as findings_app
+from wavemend.cli.shown import visible
 from wavemend.errors import FeedError
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "feeds"

@@ -25,7 +25,7 @@ from sqlmodel import SQLModel
 
 from tests.cases.rollouts.build import NOON, START
 from tests.cases.rollouts.ledgers import KEY, NIGHT, at_once, frozen
-from tests.unit import test_ledger_attempts, test_ledger_audit, test_ledger_rollouts
+from tests.contract import test_ledger_attempts, test_ledger_audit, test_ledger_rollouts
 from wavemend.errors import LedgerError
 from wavemend.hosts import Host
 from wavemend.ledger import approvals, audit, rollouts

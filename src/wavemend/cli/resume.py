@@ -83,26 +83,29 @@ def _left_alone(ledger: Ledger, api: PrefectApi, row: RolloutRow, now: datetime)
         return f"held by {row.lease_owner} until {row.lease_until:%H:%M:%S}"
     if _waits_for_human(ledger, api, row, now):
         return "waits for an approver"
-    if _begins(api, row.flow_run_id, now):
+    if _begins(api, row, now):
         return f"run {row.flow_run_id} is about to begin"
     return ""
 
 
-def _begins(api: PrefectApi, flow_run_id: str, now: datetime) -> bool:
+def _begins(api: PrefectApi, row: RolloutRow, now: datetime) -> bool:
     """True while a run may be on its way to its lease: a resumed one carries a signed answer.
 
     A run waits for a worker as long as it must; once it was handed to one, it has as long as a
-    silent owner has.
+    silent owner has. One that ran before the lease's last beat has had it, and died with it.
     """
-    if not flow_run_id:
+    if not row.flow_run_id:
         return False
     try:
-        state = api.get(f"/flow_runs/{flow_run_id}")["state"] or {}
+        state = api.get(f"/flow_runs/{row.flow_run_id}")["state"] or {}
     except EnvironmentUnfit:
         return False
     if state.get("type") not in {"PENDING", "RUNNING"}:
         return state.get("type") == "SCHEDULED"
-    return now - datetime.fromisoformat(state["timestamp"]) < LEASE
+    since = datetime.fromisoformat(state["timestamp"])
+    if row.lease_until is not None and since < row.lease_until - LEASE:
+        return False
+    return now - since < LEASE
 
 
 def _waits_for_human(ledger: Ledger, api: PrefectApi, row: RolloutRow, now: datetime) -> bool:

@@ -25,6 +25,14 @@ def written(home: Path, keys: set[Path]) -> Iterator[Path]:
             yield path
 
 
+def content(path: Path) -> bytes:
+    """Return what a file holds; the worker's own temporary ones may be gone by now."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
+
+
 def test_no_private_key_is_found_in_anything_that_was_written(world: World) -> None:
     world.begin("mixed")
     world.wait_finished("mixed")
@@ -40,5 +48,5 @@ def test_no_private_key_is_found_in_anything_that_was_written(world: World) -> N
 
     assert {"ledger.db", "prefect.db", "worker.log"} <= {path.name for path in files}
     assert any(path.suffix == ".html" for path in files)
-    found = [str(p) for p in files if any(needle in p.read_bytes() for needle in needles)]
+    found = [str(p) for p in files if any(needle in content(p) for needle in needles)]
     assert found == []

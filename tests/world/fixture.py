@@ -33,12 +33,15 @@ def world(request: pytest.FixtureRequest) -> World:
 
 
 def _bring_up(session: pytest.Session) -> World:
-    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    plugins = session.config.pluginmanager
+    reporter, capture = plugins.get_plugin("terminalreporter"), plugins.get_plugin("capturemanager")
     home = Path(tempfile.mkdtemp(prefix="wavemend-world-"))
 
     def say(text: str) -> None:
-        if reporter is not None:
-            reporter.write_line(f"world: {text}")
+        if reporter is None or capture is None:
+            return
+        with capture.global_and_fixture_disabled():  # SIMULATED must be seen when all is well too
+            reporter.write_line(f"\nworld: {text}")
 
     def close() -> None:
         made.close()
@@ -50,6 +53,7 @@ def _bring_up(session: pytest.Session) -> World:
     try:
         made = World(home, say)
     except HostsMissing as error:
+        home.rmdir()
         pytest.fail(str(error), pytrace=False)
     # Not a fixture's own end: two rings import this fixture, and share one world.
     session.config.add_cleanup(close)

@@ -139,5 +139,9 @@ def bring_up(state: Path, hosts: Sequence[WorldHost], say: Callable[[str], None]
         raise HostsMissing(f"WAVEMEND_LAB=required, but no lab can run here: {reason}")
     say(f"no real hosts: {reason}; the hosts of these tests are SIMULATED")
     simulated = SimulatedHosts(state, reason)
-    simulated.up(hosts)
+    try:
+        simulated.up(hosts)
+    except BaseException:
+        simulated.down()
+        raise
     return simulated

@@ -154,11 +154,11 @@ def _go_on(
     """Follow the job to its end, reboot if that is due, look again, and conclude."""
     followed = follow(hands, order, granted, view)
     if _not_begun(followed):
-        before, followed, reason = _begin_again(hands, order, granted, before)
+        before, followed, obstacle = _begin_again(hands, order, granted, before)
         if _not_begun(followed):
             followed = _forbid(hands, order, granted)
         if _not_begun(followed):
-            return _end_unbegun(hands, order, granted, before, reason)
+            return _end_unbegun(hands, order, granted, before, obstacle)
     rebooted = _second_look(hands, order, granted, followed)
     with hands.ledger.reading() as book:
         row = attempts.find(book, order.plan.digest, order.host.name)
@@ -191,33 +191,36 @@ def _forbid(hands: Hands, order: Order, granted: Granted) -> Followed:
 
 def _begin_again(
     hands: Hands, order: Order, granted: Granted, before: Look
-) -> tuple[Look, Followed, str]:
-    """Start a job that was never begun, after all checks of a first start; say why if it is not.
+) -> tuple[Look, Followed, _Obstacle]:
+    """Start a job that was never begun, after all checks of a first start.
 
-    Its intent stands, but time has passed since: the host may be another one by now.
+    Its intent stands, but time has passed since: the host may be another one by now. The obstacle
+    says why it was not begun, for the case that it was not.
     """
     not_begun = Followed(view=JobView(state=JobState.ABSENT))
     if reason := may_begin_again(hands, order):
-        return before, not_begun, reason
+        return before, not_begun, _Obstacle(outcome=Outcome.NOT_ATTEMPTED, reason=reason)
     _, seen = look_and_record(hands, order.host, purpose="intent", rollout_id=order.plan.rollout)
     targets = _compare(order, seen)
     if isinstance(targets, _Obstacle):
-        return seen, not_begun, targets.reason
+        return seen, not_begun, targets
     if not targets:
-        return seen, not_begun, "every target version is installed already"
+        reason = "every target version is installed already"
+        return seen, not_begun, _Obstacle(outcome=Outcome.NOTHING_TO_DO, reason=reason)
     try:
         transport = hands.connect(order.host)
-    except TransportError as error:
-        return seen, not_begun, f"{error.reason}: {error}"
-    try:
-        if reason := _rehearsed(hands, order, transport, targets):
-            return seen, not_begun, f"drift: {reason}"
-        view = begin(hands, order, transport, granted, targets)
-    except TransportError as error:  # while rehearsing: nothing was started
-        return seen, not_begun, f"{error.reason}: {error}"
-    finally:
-        transport.close()
-    return seen, follow(hands, order, granted, view), "the host did not take the job"
+        try:
+            if reason := _rehearsed(hands, order, transport, targets):
+                obstacle = _Obstacle(outcome=Outcome.NOT_ATTEMPTED, reason=f"drift: {reason}")
+                return seen, not_begun, obstacle
+            view = begin(hands, order, transport, granted, targets)
+        finally:
+            transport.close()
+    except TransportError as error:  # connecting or rehearsing: nothing was started
+        lost = _Obstacle(outcome=Outcome.UNREACHABLE, reason=f"{error.reason}: {error}")
+        return seen, not_begun, lost
+    refused = _Obstacle(outcome=Outcome.NOT_ATTEMPTED, reason="the host did not take the job")
+    return seen, follow(hands, order, granted, view), refused
 
 
 def _second_look(hands: Hands, order: Order, granted: Granted, followed: Followed) -> Rebooted:
@@ -235,11 +238,11 @@ def _second_look(hands: Hands, order: Order, granted: Granted, followed: Followe
 
 
 def _end_unbegun(
-    hands: Hands, order: Order, granted: Granted, before: Look, reason: str
+    hands: Hands, order: Order, granted: Granted, before: Look, obstacle: _Obstacle
 ) -> Outcome:
     conclusion = Conclusion(
-        outcome=Outcome.NOT_ATTEMPTED,
-        reason=f"was never begun: {reason}",
+        outcome=obstacle.outcome,
+        reason=f"was never begun: {obstacle.reason}",
         packages=drift.untouched_results(order.planned, before.facts),
         evidence=None,
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from wavemend.documents import sha256
 from wavemend.errors import TransportError
 from wavemend.evidence import Evidence, ProbeResult
-from wavemend.execution.drift import left_out_results, missing_targets, untouched_results
+from wavemend.execution.drift import left_out_results, missing_targets, unseen_results
 from wavemend.execution.follow import Followed
 from wavemend.execution.hands import Hands
 from wavemend.execution.jobs import JobState
@@ -128,7 +128,7 @@ def _packages(
     hands: Hands, order: Order, before: Look, after: Look, followed: Followed
 ) -> tuple[PackageResult, ...]:
     if after.facts is None:
-        return untouched_results(order.planned, None)
+        return unseen_results(order.planned)
     known = before.facts or after.facts
     view = followed.view
     end = JobEnd(exit_status=view.exit_status if view else None, log=view.log if view else b"")

@@ -76,6 +76,26 @@ def untouched_results(planned: PlannedHost, facts: Facts | None) -> tuple[Packag
     return tuple(sorted([*results, *left_out_results(planned)], key=lambda r: (r.name, r.arch)))
 
 
+def unseen_results(planned: PlannedHost) -> tuple[PackageResult, ...]:
+    """Return what is known of each package of a host that was not seen after its change.
+
+    Unknown counts as failed.
+    """
+    results = [
+        PackageResult(
+            name=package.name,
+            arch=package.arch,
+            before=package.installed,
+            target=package.target,
+            after="",
+            outcome=PackageOutcome.FAILED,
+            detail="not seen after the change",
+        )
+        for package in planned.packages
+    ]
+    return tuple(sorted([*results, *left_out_results(planned)], key=lambda r: (r.name, r.arch)))
+
+
 def left_out_results(planned: PlannedHost) -> tuple[PackageResult, ...]:
     """Return the pending updates that the plan left out, with the reason: none is dropped."""
     return tuple(

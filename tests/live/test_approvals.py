@@ -125,6 +125,17 @@ def test_a_run_forced_to_running_does_nothing_and_is_taken_up_again(world: World
     after = world.wait_asking(TENANT)
     assert after.request == before.request
     assert after.refusals == before.refusals
+    # No answer came with it, and that is recorded.
+    world.wait_until(
+        lambda: returned_with(world, before.rollout, after.flow_run), "the return to be recorded"
+    )
+
+
+def returned_with(world: World, rollout: str, flow_run: str) -> bool:
+    """True when the ledger has that this run came back to its open request."""
+    with world.ledger.reading() as book:
+        known = audit.events(book, rollout)
+    return any(e.kind == "approval.run_returned" and flow_run in e.body for e in known)
 
 
 def test_an_answer_for_a_plan_that_was_changed_meanwhile_is_refused_and_recorded(

@@ -4,7 +4,7 @@ from wavemend.approvals import Answer, Request, Signer, check, statement
 from wavemend.errors import ApprovalRefused
 from wavemend.execution.hands import Hands
 from wavemend.fleet import Tenant
-from wavemend.ledger import approvals
+from wavemend.ledger import approvals, audit
 from wavemend.ledger.approvals import OpenRequest
 from wavemend.ledger.rollouts import Lease, get_rollout
 
@@ -21,6 +21,16 @@ def ask(hands: Hands, lease: Lease, flow_run_id: str) -> OpenRequest:
         plan_digest = get_rollout(book, lease.rollout_id).plan_digest
         if last is not None and not approvals.answered(book, last.request.id):
             if last.request.plan_digest == plan_digest:
+                # Somebody resumed, forced or restarted the run: an answer may follow, or not.
+                audit.append(
+                    book,
+                    hands.clock(),
+                    lease.owner,
+                    "approval.run_returned",
+                    lease.rollout_id,
+                    request=last.request.id,
+                    run=flow_run_id,
+                )
                 return last
             approvals.record(
                 book,

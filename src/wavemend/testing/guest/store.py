@@ -17,7 +17,10 @@ Package = dict[str, Any]
 """One version of one package, as it stands in the catalogue: see `simulated.catalogue`."""
 
 ORIGINS = {
-    "security": ("Debian-Security:12/oldstable-security", "http://mirror.example.org/debian-security"),
+    "security": (
+        "Debian-Security:12/oldstable-security",
+        "http://mirror.example.org/debian-security",
+    ),
     "release": ("Debian:12.15/oldstable", "http://mirror.example.org/debian"),
     "lab": ("wavemend-lab:stable", "http://mirror.lab/wavemend-lab"),
 }

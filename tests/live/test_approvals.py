@@ -62,6 +62,14 @@ def test_a_bare_resume_is_refused_by_prefect_itself_and_the_run_stays_suspended(
     assert world.standing(TENANT).request == before.request
 
 
+def test_a_form_without_any_signature_is_refused_and_recorded(world: World) -> None:
+    before = world.standing(TENANT)
+
+    world.resume(before.flow_run, {**world.signed(asked(before)), "signature": ""})
+
+    assert "there is no signature" in refused_after(world, before).refusals[-1]
+
+
 def test_a_form_without_a_real_signature_is_refused_and_recorded(world: World) -> None:
     before = world.standing(TENANT)
     made_up = "-----BEGIN SSH SIGNATURE-----\nVTBOT1RBU0lHTkFUVVJF\n-----END SSH SIGNATURE-----"

@@ -1,5 +1,6 @@
 """`wavemend stop`, `go` and `audit`: the kill switch and the proof."""
 
+from pathlib import Path
 from typing import Annotated
 
 import cyclopts
@@ -50,12 +51,20 @@ def stops_of(site: Site) -> list[str]:
     """Return what is stopped in an installation, by whom, since when and why."""
     lines = []
     if site.stop_file.exists():
-        lines.append(f"this machine, by {site.stop_file}: {site.stop_file.read_text().strip()}")
+        lines.append(f"this machine, by {site.stop_file}: {_said_in(site.stop_file)}")
     with site.open_ledger().reading() as book:
         for row in rollouts.engaged_switches(book):
             since = f"{row.at:%Y-%m-%d %H:%MZ}"
             lines.append(f"{row.tenant or 'everything'}: {row.reason} ({row.actor}, since {since})")
     return lines
+
+
+def _said_in(stop_file: Path) -> str:
+    """Return the reason in the file; one that cannot be read stops this machine all the same."""
+    try:
+        return stop_file.read_text(errors="replace").strip()
+    except OSError as error:
+        return f"its reason cannot be read: {error.strerror}"
 
 
 def _write_stop_file(site: Site, reason: str) -> str:

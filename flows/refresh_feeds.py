@@ -1,31 +1,35 @@
-"""Fetch every feed, keep the last good copy of each, and show age and counts."""
+"""Fetch every feed, keep the last good copy of each, and judge the fleet by what is known now."""
 
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from tasks.feeds import load_results, refresh_one, show_feeds
+from tasks.feeds import feeds_of, load_results, reassess, refresh_one, show_feeds
 from tasks.workbench import open_workbench
-from wavemend.feeds import FEEDS
 
 
 @flow(
     name="refresh-feeds",
     flow_run_name="feeds · {site}",
-    description="Fetches EPSS, CISA KEV, NVD and Debian's advisories. A bad copy never replaces "
-    "a good one; a feed that cannot be refreshed is shown with its age.",
+    description="Fetches the feeds this fleet needs, shows their age and what changed, and judges "
+    "every host's last look anew. A bad copy never replaces a good one.",
 )
 def refresh_feeds(site: str = "default") -> State:
-    """Refresh each feed on its own.
+    """Refresh each feed on its own, then judge the fleet anew.
 
     Args:
         site: Name of the `Wavemend Site` block.
     """
     bench = open_workbench(site)
     # One after the other: they share one folder of copies, and its lock does not wait.
-    results = load_results(bench, [refresh_one(bench, feed) for feed in sorted(FEEDS)])
-    show_feeds(results)
+    results = load_results(bench, [refresh_one(bench, feed) for feed in feeds_of(bench)])
+    judged = reassess(bench)
+    show_feeds(results, judged)
+    exploited = len(judged.newly_exploited)
     bad = [result.feed for result in results if not result.is_current]
     if bad:
-        return Failed(name="KeptOld", message=f"not refreshed, last good copy in use: {bad}")
-    return Completed(message=f"{len(results)} feeds are current")
+        return Failed(
+            name="KeptOld",
+            message=f"not refreshed, last good copy in use: {bad}; {exploited} newly exploited",
+        )
+    return Completed(message=f"{len(results)} feeds are current; {exploited} newly exploited")

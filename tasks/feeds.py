@@ -8,11 +8,22 @@ from pathlib import Path
 from prefect import get_run_logger, task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.events import emit_event
 
+from tasks.show import plain
 from tasks.workbench import Workbench
+from wavemend.errors import FeedError
+from wavemend.feeds import DEFAULT_FEEDS
+from wavemend.feeds.differences import compare
 from wavemend.feeds.refresh import FeedResult, FeedStatus, RefreshConfig, refresh
-from wavemend.fleet import Fleet
 from wavemend.ledger.intake import record_snapshots
+from wavemend.steps.assess import NewlyExploited, Reassessed, reassess_fleet
+
+EXPLOITED_EVENT = "wavemend.cve.exploited"
+"""A CVE that hosts of this fleet lack the fix for became known to be exploited."""
+
+_SENTENCES = 5
+"""Changes of one feed written out in the table; the rest is counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,33 +34,52 @@ class FeedLine:
     status: str
     is_current: bool
     data_date: str
+    age: str
     model: str
     entries: int
     rejected: int
+    changed: str
     why: str
+
+
+def feeds_of(bench: Workbench) -> tuple[str, ...]:
+    """Return the feeds this fleet needs."""
+    return bench.fleet.feeds.use or DEFAULT_FEEDS
 
 
 @task(task_run_name="feed {feed}", tags=["reads-feeds"], cache_policy=NO_CACHE)
 def refresh_one(bench: Workbench, feed: str) -> FeedResult:
     """Refresh one feed. It retries inside its own time budget, so Prefect does not."""
-    config = config_of(bench.fleet, feed)
+    config = config_of(bench, feed)
     (result,) = refresh(config, bench.site.feed_cache, bench.hands.clock())
     log = get_run_logger()
     if result.status in {FeedStatus.REFRESHED, FeedStatus.UNCHANGED}:
         log.info("%s: %s", feed, result.status)
     else:
         log.warning("%s: %s: %s", feed, result.status, result.reason)
+    for sentence in result.relaxed:
+        log.warning("%s: %s The stricter entry stays in force.", feed, sentence)
     return result
 
 
-def config_of(fleet: Fleet, feed: str) -> RefreshConfig:
+def config_of(bench: Workbench, feed: str) -> RefreshConfig:
     """Return where this fleet's feeds come from: the network, or a folder."""
-    source = fleet.feeds.source
-    if source == "online":
+    settings, signers = bench.fleet.feeds, bench.site.signers_file
+    if settings.source == "online":
         key = os.environ.get("WAVEMEND_NVD_API_KEY", "")
-        return RefreshConfig(feeds=(feed,), api_keys={"nvd": key} if key else {})
-    folder = Path(source.removeprefix("directory:"))
-    return RefreshConfig(directory=Path(fleet.source_path).parent / folder, feeds=(feed,))
+        address = settings.addresses.get(feed)
+        return RefreshConfig(
+            feeds=(feed,),
+            sources={feed: address} if address else {},
+            api_keys={"nvd": key} if key and feed == "nvd" else {},
+            signers_file=signers,
+        )
+    folder = Path(settings.source.removeprefix("directory:"))
+    return RefreshConfig(
+        directory=Path(bench.fleet.source_path).parent / folder,
+        feeds=(feed,),
+        signers_file=signers,
+    )
 
 
 def load_results(bench: Workbench, results: Sequence[FeedResult]) -> list[FeedLine]:
@@ -58,11 +88,43 @@ def load_results(bench: Workbench, results: Sequence[FeedResult]) -> list[FeedLi
     now = bench.hands.clock()
     with bench.hands.ledger.writing() as book:
         record_snapshots(book, snapshots, actor="refresh-feeds", now=now)
-    return [_line(result) for result in results]
+    return [_line(bench, result) for result in results]
 
 
-def show_feeds(lines: Sequence[FeedLine]) -> None:
-    """Publish age and counts as a table."""
+@task(task_run_name="judge the fleet anew", cache_policy=NO_CACHE)
+def reassess(bench: Workbench) -> Reassessed:
+    """Judge every host's last look by the feeds as they are now. No host is contacted."""
+    done = reassess_fleet(bench.hands, bench.new_assessor())
+    log = get_run_logger()
+    log.info("%d hosts, %d of them judged already", done.hosts, done.unchanged)
+    for item in done.newly_exploited:
+        log.warning("%s is exploited now: %s on %s", item.cve, item.package, ", ".join(item.hosts))
+        emit_exploited(item)
+    return done
+
+
+def emit_exploited(item: NewlyExploited) -> None:
+    """Tell Prefect, so that an automation can page somebody or start a rollout."""
+    emit_event(
+        event=EXPLOITED_EVENT,
+        resource={
+            "prefect.resource.id": f"wavemend.cve.{item.cve}.{item.tenant}",
+            "prefect.resource.name": item.cve,
+            "wavemend.tenant": item.tenant,
+            "wavemend.package": item.package,
+        },
+        payload={
+            "cve": item.cve,
+            "tenant": item.tenant,
+            "package": item.package,
+            "hosts": list(item.hosts),
+            "fixed_in": item.fixed,
+        },
+    )
+
+
+def show_feeds(lines: Sequence[FeedLine], judged: Reassessed) -> None:
+    """Publish age, counts, what changed, and what became exploited on this fleet."""
     create_table_artifact(
         key="feeds",
         table=[
@@ -70,27 +132,59 @@ def show_feeds(lines: Sequence[FeedLine]) -> None:
                 "feed": line.feed,
                 "result": line.status,
                 "data of": line.data_date,
-                "model": line.model,
+                "age": line.age,
+                "model": plain(line.model),
                 "entries": line.entries,
                 "rejected": line.rejected,
-                "why": line.why,
+                "changed since the copy before": plain(line.changed),
+                "why": plain(line.why),
             }
             for line in lines
         ],
         description="EPSS: FIRST EPSS SIG. This product uses data from the NVD API but is not "
         "endorsed or certified by the NVD.",
     )
+    create_table_artifact(
+        key="newly-exploited",
+        table=[
+            {
+                "CVE": item.cve,
+                "company": item.tenant,
+                "package": item.package,
+                "hosts": ", ".join(item.hosts),
+                "fixed in": item.fixed or "no fix",
+            }
+            for item in judged.newly_exploited
+        ],
+        description="CVEs that became known to be exploited since the last judgement and that "
+        "hosts of this fleet lack the fix for. An empty table means: none.",
+    )
 
 
-def _line(result: FeedResult) -> FeedLine:
+def _line(bench: Workbench, result: FeedResult) -> FeedLine:
     snapshot = result.snapshot
+    day = snapshot.data_date if snapshot else None
     return FeedLine(
         feed=result.feed,
         status=result.status,
         is_current=result.status in {FeedStatus.REFRESHED, FeedStatus.UNCHANGED},
-        data_date=f"{snapshot.data_date:%Y-%m-%d}" if snapshot and snapshot.data_date else "",
+        data_date=f"{day:%Y-%m-%d}" if day else "",
+        age=f"{(bench.hands.clock() - day).days} days" if day else "",
         model=snapshot.model if snapshot else "",
         entries=snapshot.count if snapshot else 0,
-        rejected=len(snapshot.rejects) if snapshot else 0,
+        rejected=snapshot.rejected if snapshot else 0,
+        changed=_changes(bench, result.feed),
         why=result.reason,
     )
+
+
+def _changes(bench: Workbench, feed: str) -> str:
+    try:
+        found = compare(bench.site.feed_cache, feed)
+    except FeedError as error:  # damaged: the other feeds' lines, and the judging, must go on
+        return f"cannot be said: {error.message}"
+    if found is None:
+        return "there is no earlier copy"
+    said = found.sentences
+    more = f" and {len(said) - _SENTENCES} more" if len(said) > _SENTENCES else ""
+    return " ".join(said[:_SENTENCES]) + more if said else "nothing"

@@ -101,9 +101,7 @@ def patch(running: Running, wave: str, names: tuple[str, ...], shown: str) -> tu
 def verify(running: Running, name: str) -> str:
     """Look at one host once more, after everything; return what is not as it was left."""
     host = running.bench.fleet.host(name)
-    _, difference = verify_host(
-        running.bench.hands, running.plan, host, running.bench.intelligence()
-    )
+    _, difference = verify_host(running.bench.hands, running.plan, host, running.bench.assessor())
     if difference:
         get_run_logger().warning("%s: %s", name, difference)
     return difference

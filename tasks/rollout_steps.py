@@ -21,12 +21,12 @@ from wavemend.steps.freeze import freeze_plan
 @task(task_run_name="freeze plan", cache_policy=NO_CACHE)
 def freeze(bench: Workbench, lease: Lease) -> Plan:
     """Match, rank and plan; the plan's digest is what is approved and what runs."""
-    intelligence = bench.intelligence()
-    for warning in intelligence.warnings:
+    assessor = bench.assessor()
+    for warning in assessor.intelligence.warnings:
         get_run_logger().warning("%s", warning)
     with bench.hands.ledger.reading() as book:
         row = rollouts.get_rollout(book, lease.rollout_id)
-    plan = freeze_plan(bench.hands, lease, row, bench.fleet, intelligence)
+    plan = freeze_plan(bench.hands, lease, row, bench.fleet, assessor)
     get_run_logger().info("plan %s: %d hosts", plan.digest, len(plan.hosts))
     return plan
 

@@ -8,6 +8,7 @@ from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
 from tasks.workbench import Workbench
+from wavemend.observations import subject_of
 from wavemend.steps.scan import scan_host
 
 
@@ -20,6 +21,8 @@ class ScanLine:
     pending: int | None
     findings: int
     most_urgent: str
+    unjudged: int
+    """Packages that could not be compared with what the vendor says."""
     note: str
 
 
@@ -33,14 +36,17 @@ class ScanLine:
 def scan(bench: Workbench, name: str) -> ScanLine:
     """Look at one host and match its packages with the feeds."""
     host = bench.fleet.host(name)
-    seen, ranked = scan_host(bench.hands, bench.intelligence(), host)
-    if seen.facts is None:
+    seen, judged = scan_host(bench.hands, bench.assessor(), host)
+    if seen.facts is None or judged is None:
         get_run_logger().warning("%s: %s", name, seen.detail)
         note = f"{seen.reason}: {seen.detail}"
-        return ScanLine(name, host.tenant, None, 0, "", note)
-    first = f"{ranked[0].finding.cve} ({ranked[0].priority.lane})" if ranked else ""
+        return ScanLine(name, host.tenant, None, 0, "", 0, note)
+    ranked = judged.ranked
+    first = f"{subject_of(ranked[0].finding)} ({ranked[0].priority.lane})" if ranked else ""
     note = "SIMULATED" if seen.facts.simulated else ""
-    return ScanLine(name, host.tenant, len(seen.facts.pending), len(ranked), first, note)
+    unjudged = judged.packages - judged.judged
+    pending = len(seen.facts.pending)
+    return ScanLine(name, host.tenant, pending, len(ranked), first, unjudged, note)
 
 
 def show_scan(lines: Sequence[ScanLine]) -> None:
@@ -54,6 +60,7 @@ def show_scan(lines: Sequence[ScanLine]) -> None:
                 "pending": "no answer" if line.pending is None else line.pending,
                 "findings": line.findings,
                 "most urgent": line.most_urgent,
+                "not judged": line.unjudged,
                 "note": line.note,
             }
             for line in lines

@@ -5,15 +5,16 @@ from datetime import timedelta
 from threading import Lock
 
 from blocks.site import WavemendSite
-from wavemend.advisories import Intelligence
 from wavemend.errors import FleetError
 from wavemend.execution.hands import Hands
+from wavemend.feeds import DEFAULT_FEEDS
 from wavemend.feeds.intelligence import load_intelligence
 from wavemend.fleet import Fleet, Tenant
 from wavemend.ledger.intake import current_fleet, digest_in_force, fleet_of
 from wavemend.ledger.rollouts import Lease
 from wavemend.plans import Plan
 from wavemend.site import Site, hands_of
+from wavemend.steps.assess import Assessor
 
 
 class Workbench:
@@ -22,24 +23,32 @@ class Workbench:
     No dataclass on purpose: Prefect walks into those for every task run, fleet and all.
     """
 
-    __slots__ = ("_intelligence", "_lock", "fleet", "hands", "site")
+    __slots__ = ("_assessor", "_lock", "fleet", "hands", "site")
 
     def __init__(self, site: Site, fleet: Fleet, hands: Hands) -> None:
         self.site = site
         self.fleet = fleet
         self.hands = hands
-        self._intelligence: Intelligence | None = None
+        self._assessor: Assessor | None = None
         self._lock = Lock()
 
-    def intelligence(self) -> Intelligence:
-        """Return what the feeds say, read once per process: all hosts are judged by the same."""
+    def assessor(self) -> Assessor:
+        """Return what judges hosts, made once per process: all hosts are judged by the same."""
         with self._lock:
-            if self._intelligence is None:
-                max_age = timedelta(hours=self.fleet.feeds.max_age_hours)
-                self._intelligence = load_intelligence(
-                    self.site.feed_cache, self.hands.clock(), max_age
-                )
-            return self._intelligence
+            if self._assessor is None:
+                self._assessor = self.new_assessor()
+            return self._assessor
+
+    def new_assessor(self) -> Assessor:
+        """Return what judges hosts by the feeds as they are at this moment."""
+        feeds = self.fleet.feeds
+        known = load_intelligence(
+            self.site.feed_cache,
+            self.hands.clock(),
+            timedelta(hours=feeds.max_age_hours),
+            feeds=feeds.use or DEFAULT_FEEDS,
+        )
+        return Assessor(self.fleet, known)
 
 
 class Running:

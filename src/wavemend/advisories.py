@@ -4,15 +4,11 @@ Values and lookups only. A CVE that no feed scored is *unscored*, never 0; a CVE
 is still a value. What each field means is decided by the feeds in `feeds/`.
 """
 
-import hashlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from dataclasses import dataclass
+from datetime import date, datetime
 from enum import StrEnum
-from types import MappingProxyType
 
-SKEW_LIMIT = timedelta(days=7)
-"""Feeds further apart than this are said to be: EPSS of last month ranks today's KEV badly."""
+from wavemend.versions import Scheme
 
 
 def cve_order(cve: str) -> tuple[int, int]:
@@ -80,6 +76,17 @@ class Ssvc:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Exploit:
+    """One public piece of evidence that a vulnerability can be exploited."""
+
+    kind: str
+    """`exploitdb`, `metasploit`, `nuclei`."""
+    reference: str
+    """The id or module inside that collection."""
+    published: date | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Vulnerability:
     """One CVE with everything the feeds said about it."""
 
@@ -92,6 +99,8 @@ class Vulnerability:
     kev_known: bool = True
     """False: no KEV catalogue was ever loaded, so `kev=None` does not mean "not exploited"."""
     ssvc: Ssvc | None = None
+    exploits: tuple[Exploit, ...] = ()
+    """Public evidence, sorted by kind and reference."""
     published: datetime | None = None
     summary: str = ""
 
@@ -102,34 +111,87 @@ class Vulnerability:
 
 
 class AdvisoryStatus(StrEnum):
-    """What a distribution says about one source package in one release."""
+    """What a vendor says about one package in one release."""
 
     FIXED = "fixed"
     """Fixed in `fixed_version`; everything older is affected."""
+    NEEDS_SUBSCRIPTION = "needs_subscription"
+    """Fixed in `fixed_version`, which only paying machines are offered (Ubuntu Pro, ELTS)."""
     UNFIXED = "unfixed"
     """Affected, and no fixed version exists (yet)."""
+    WILL_NOT_FIX = "will_not_fix"
+    """Affected, and the vendor says there will be no fix: end of life, or an accepted risk."""
     NOT_AFFECTED = "not_affected"
+
+
+class UpdateClass(StrEnum):
+    """What an update is for."""
+
+    SECURITY = "security"
+    BUGFIX = "bugfix"
+    ENHANCEMENT = "enhancement"
+    DEFINITION = "definition"
+    """Signatures of a malware scanner."""
+    DRIVER = "driver"
+    FIRMWARE = "firmware"
+    END_OF_LIFE = "end_of_life"
+    """Not an update: the release or package gets none any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Advisory:
-    """A distribution's statement about one source package in one of its releases."""
+    """A vendor's statement about one package in one of its releases."""
 
     id: str
     feed: str
     document: str
     """The document inside the feed, so that a person can read it."""
     release: str
-    """The release's codename, e.g. `bookworm`."""
-    source_package: str
+    """One of a host's `release_keys`: a codename (`bookworm`), or `almalinux-9`, `sles-15.5`."""
+    package: str
+    """Source package where the vendor speaks of those (Debian, Ubuntu), else the installed one."""
     fixed_version: str | None
     status: AdvisoryStatus
     cves: tuple[str, ...]
+    scheme: Scheme = Scheme.DEB
+    """How the versions compare."""
+    by_source: bool = True
+    """True: `package` is a source package. False: it is an installed package's own name."""
+    arch: str = ""
+    """Only for installed packages of this architecture; empty: for all."""
+    module: str = ""
+    """Only inside this module stream, `nodejs:18`; empty: only outside of modules."""
+    update_class: UpdateClass = UpdateClass.SECURITY
     summary: str = ""
     urgency: str = ""
-    """The distribution's own word; it hardly ranks."""
+    """The vendor's own word for how bad it is; it hardly ranks."""
+    published: datetime | None = None
+    """When the vendor published the statement or its fix."""
     unimportant: bool = False
     """The distribution says: no security impact in its build. Shown apart, but counted."""
+    note: str = ""
+    """What else a person must know: why there is no fix, which subscription."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lifecycle:
+    """Until when a release, or one package in it, gets fixes from its vendor."""
+
+    feed: str
+    document: str
+    release: str
+    """One of a host's `release_keys`."""
+    package: str = ""
+    """Source package whose support ends before its release's; empty: the whole release."""
+    ends: date | None
+    """Last day with free security fixes. None: it ended on an unknown day, or see `ended`."""
+    ended: bool = False
+    """True where the vendor says "ended" without a day."""
+    paid_ends: date | None = None
+    """Last day with fixes for paying machines (ELTS, Pro, ESU)."""
+    limited: bool = False
+    """True: supported for some uses only, see `note`."""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,9 +221,19 @@ class FeedSnapshot:
     skipped: tuple[tuple[str, int], ...] = ()
     """Entries that are not for us (another ecosystem, withdrawn), by reason."""
     rejects: tuple[Reject, ...] = ()
+    """Entries that could not be used. `count` + skipped + rejects = `read`."""
+    flaws: tuple[Reject, ...] = ()
+    """Parts of used entries that could not be used: a vector that means nothing, a bad date."""
+    read: int = 0
+    """Entries in the documents."""
     stale: bool = False
     note: str = ""
     """Why the snapshot is stale or missing, in one sentence; empty when it is neither."""
+
+    @property
+    def rejected(self) -> int:
+        """Entries that could not be used; of very many, `rejects` names only the first."""
+        return self.read - self.count - sum(number for _, number in self.skipped)
 
     @property
     def missing(self) -> bool:
@@ -169,120 +241,41 @@ class FeedSnapshot:
         return not self.digest
 
 
-def choose_cvss(candidates: tuple[Cvss, ...]) -> Cvss | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CvssOrder:
+    """Which of several CVSS assessments counts. Written down, so that the choice is no accident."""
+
+    first: str = "version"
+    """`version`: the tier of versions decides before the source. `source`: the other way round."""
+    versions: tuple[tuple[str, ...], ...] = (("4.0", "3.1"), ("3.0",), ("2.0",))
+    """Tiers, best first. Inside a tier and a source the newer version counts."""
+    sources: tuple[str, ...] = ("nvd", "cna", "cisa-adp", "distribution")
+    """Best first; a source that is not named comes last."""
+
+
+DEFAULT_CVSS_ORDER = CvssOrder()
+
+
+def choose_cvss(candidates: tuple[Cvss, ...], order: CvssOrder = DEFAULT_CVSS_ORDER) -> Cvss | None:
     """Choose by the written order; never the highest, never the first in a list.
 
-    Tier: versions 4.0 and 3.1, then 3.0, then 2.0. Inside a tier by source: NVD, CNA, CISA-ADP,
-    distribution. Inside a source the newer version. NVD often lists two that disagree.
+    By default by tier (versions 4.0 and 3.1, then 3.0, then 2.0); inside a tier by source: NVD,
+    CNA, CISA-ADP, distribution; inside a source the newer version. NVD often lists two that
+    disagree.
     """
-    tiers = {"4.0": 0, "3.1": 0, "3.0": 1, "2.0": 2}
-    sources = {"nvd": 0, "cna": 1, "cisa-adp": 2, "distribution": 3}
+    if len(candidates) < 2:
+        return candidates[0] if candidates else None
+    tiers = {version: tier for tier, names in enumerate(order.versions) for version in names}
+    sources = {source: place for place, source in enumerate(order.sources)}
+    version_first = order.first == "version"
 
-    def order(candidate: Cvss) -> tuple[int, int, float, str, str]:
-        source = sources.get(candidate.source.partition(":")[0], 4)
-        tier = tiers.get(candidate.version, 3)
+    def place(candidate: Cvss) -> tuple[int, int, float, str, str, float]:
+        source = sources.get(candidate.source.partition(":")[0], len(sources))
+        tier = tiers.get(candidate.version, len(order.versions))
         # Equal in version and rank of source: the source's name decides, so that equal input
         # gives equal output whatever the order in the document.
         newest_first = -float(candidate.version) if candidate.version in tiers else 0.0
-        return tier, source, newest_first, candidate.source, candidate.vector
+        first, second = (tier, source) if version_first else (source, tier)
+        return first, second, newest_first, candidate.source, candidate.vector, -candidate.score
 
-    return min(candidates, key=order, default=None)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Intelligence:
-    """Everything known at one moment, from which findings and priorities follow."""
-
-    vulnerabilities: Mapping[str, Vulnerability]
-    advisories: Mapping[tuple[str, str], tuple[Advisory, ...]]
-    """By release codename and source package."""
-    snapshots: tuple[FeedSnapshot, ...]
-    """One per feed of the table, also for the missing ones; sorted by name."""
-    kev_known: bool = True
-
-    def vulnerability(self, cve: str) -> Vulnerability:
-        """Return what is known about a CVE; for an unknown CVE an unscored value, never nothing."""
-        known = self.vulnerabilities.get(cve)
-        return known if known is not None else Vulnerability(cve=cve, kev_known=self.kev_known)
-
-    def advisories_for(self, release: str, source_package: str) -> tuple[Advisory, ...]:
-        """Return the advisories of one source package in one release."""
-        return self.advisories.get((release, source_package), ())
-
-    @property
-    def releases(self) -> frozenset[str]:
-        """Releases any advisory speaks of; a host of another release cannot be called clean."""
-        return frozenset(release for release, _ in self.advisories)
-
-    @property
-    def id(self) -> str:
-        """One name for the state of all feeds together, for plans and evidence."""
-        lines = [f"{snapshot.feed} {snapshot.digest or 'missing'}" for snapshot in self.snapshots]
-        return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
-
-    @property
-    def skew(self) -> timedelta:
-        """How far apart the feeds' own dates are."""
-        dates = [snapshot.data_date for snapshot in self.snapshots if snapshot.data_date]
-        return max(dates) - min(dates) if dates else timedelta()
-
-    @property
-    def stale(self) -> bool:
-        """True when any feed is stale or missing: then "nothing to do" may not be said."""
-        return any(snapshot.stale or snapshot.missing for snapshot in self.snapshots)
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """Return sentences an operator must see beside every decision taken on this state."""
-        said = [f"{snapshot.feed}: {snapshot.note}" for snapshot in self.snapshots if snapshot.note]
-        if self.skew > SKEW_LIMIT:
-            said.append(
-                f"The feeds are {self.skew.days} days apart: the scores and the lists are of "
-                "different days."
-            )
-        return tuple(said)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class VulnerabilityView(Mapping[str, Vulnerability]):
-    """What several feeds say about a CVE, put together when it is asked for.
-
-    EPSS alone scores 360,000 CVEs and a fleet meets a few thousand: building them all costs
-    seconds and hundreds of megabytes for nothing.
-    """
-
-    epss: Mapping[str, Epss] = field(default_factory=lambda: MappingProxyType({}))
-    kev: Mapping[str, KevEntry] = field(default_factory=lambda: MappingProxyType({}))
-    cvss: Mapping[str, tuple[Cvss, ...]] = field(default_factory=lambda: MappingProxyType({}))
-    ssvc: Mapping[str, Ssvc] = field(default_factory=lambda: MappingProxyType({}))
-    published: Mapping[str, datetime] = field(default_factory=lambda: MappingProxyType({}))
-    summaries: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    kev_known: bool = True
-
-    def __getitem__(self, cve: str) -> Vulnerability:
-        if cve not in self:
-            raise KeyError(cve)
-        candidates = self.cvss.get(cve, ())
-        return Vulnerability(
-            cve=cve,
-            cvss=choose_cvss(candidates),
-            cvss_candidates=candidates,
-            epss=self.epss.get(cve),
-            kev=self.kev.get(cve),
-            kev_known=self.kev_known,
-            ssvc=self.ssvc.get(cve),
-            published=self.published.get(cve),
-            summary=self.summaries.get(cve, ""),
-        )
-
-    def __contains__(self, cve: object) -> bool:
-        return any(
-            cve in part for part in (self.epss, self.kev, self.cvss, self.ssvc, self.summaries)
-        )
-
-    def __iter__(self) -> Iterator[str]:
-        parts = (self.epss, self.kev, self.cvss, self.ssvc, self.summaries)
-        return iter(sorted({cve for part in parts for cve in part}, key=cve_order))
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
+    return min(candidates, key=place)

@@ -6,7 +6,8 @@ from datetime import datetime
 from sqlmodel import Session
 
 from wavemend.fleet import Fleet
-from wavemend.ledger.scans import findings_of, last_ranked_look
+from wavemend.ledger.assessments import Question, open_findings
+from wavemend.ledger.scans import newest_look
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,13 +39,14 @@ def standing_of(book: Session, fleet: Fleet, tenant: str, now: datetime) -> Comp
         if not host.profile:
             unmanaged += 1
             continue
-        found = last_ranked_look(book, host.name)
+        found = newest_look(book, host.name)
         if found is None or found[1].facts is None:
             unknown += 1
             continue
-        counted = [r for r in findings_of(book, found[0]) if r.priority.lane != "ignored"]
+        lines = open_findings(book, Question(host=host.name))
+        counted = [line for line in lines if line.lane != "ignored"]
         findings += len(counted)
-        overdue += sum(r.priority.due is not None and r.priority.due < now for r in counted)
+        overdue += sum(line.due is not None and line.due < now for line in counted)
         if counted:
             open_ += 1
         else:

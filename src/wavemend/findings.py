@@ -1,20 +1,32 @@
-"""Compare what a host has with what its distribution says: findings, and what could not be judged.
+"""What matching finds on a host, as values: findings, and what could not be judged.
 
-The distribution decides, on source packages and their versions; version ranges of NVD are not
-asked, because distributions backport fixes without raising the version.
+Also how an installed package is named to its vendor, because whoever asks which findings an update
+closes must name it the same way. The comparing itself is in `matching/`.
 """
 
-import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
 
-from wavemend.advisories import Advisory, AdvisoryStatus, Intelligence, cve_order
-from wavemend.hosts import Facts, Host, InstalledPackage, PendingUpdate
-from wavemend.versions import deb_key, without_binary_rebuild
+from wavemend.advisories import AdvisoryStatus, UpdateClass
+from wavemend.hosts import Facts, InstalledPackage, PendingUpdate
+from wavemend.versions import Scheme, key_of, order_name, without_binary_rebuild
 
 _KERNEL_SOURCE = re.compile(r"linux(-[0-9][0-9.]*)?")
-_SIGNED_KERNEL = re.compile(r"linux-signed(-[0-9][0-9.]*)?-[a-z0-9]+")
+
+_UBUNTU_KERNEL = re.compile(
+    r"linux-(allwinner|aws|azure|bluefield|fips|gcp|gke|gkeop|hwe|ibm|intel|iot|kvm|laptop|"
+    r"lowlatency|nvidia|oem|oracle|raspi|raspi2|realtime|riscv|snapdragon|starfive|tegra|xilinx)"
+    r"(-[a-z0-9.-]+)?"
+)
+"""Ubuntu's flavours. A flavour that is not here counts as an ordinary package: its headers then
+bring findings too many, never too few."""
+
+_DEBIAN_ARCHES = "amd64|arm64|armhf|i386|loong64|riscv64"
+_SIGNED_KERNEL = re.compile(rf"linux-signed(-[a-z0-9.-]+?)??(-({_DEBIAN_ARCHES}))?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +37,10 @@ class Because:
     document: str
     compared: str
     """The compared versions, in words."""
+    document_date: date | None = None
+    """The day of the document: of the statement where it has one, else of the feed."""
+    order: str = ""
+    """Whose order of versions was used: `dpkg`, `rpm`, `Windows builds`; empty: none was."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,22 +48,50 @@ class Finding:
     """This host lacks this fix."""
 
     id: str
-    """The same in every scan: made from tenant, host, CVE and source package."""
+    """The same in every scan: made from tenant, host, CVE (else advisory) and package."""
     tenant: str
     host: str
     cve: str
-    source_package: str
+    """Empty where the finding is about no CVE: a bug fix, an end of life."""
+    package: str
+    """As the vendor names it: the source package (Debian, Ubuntu), else the installed one."""
     binaries: tuple[str, ...]
-    """Installed binary packages of that source that are affected, sorted."""
+    """Installed packages that are affected, sorted."""
     installed: str
-    """Source version of the oldest affected binary."""
+    """Version of the oldest affected package, as it was compared."""
     fixed: str | None
-    """None: the distribution has no fixed version."""
+    """None: the vendor has no fixed version."""
     fix_pending: bool
     """The host's own repositories offer an update that reaches the fixed version."""
     because: Because
     unimportant: bool = False
     """The distribution says: no security impact in its build."""
+    advisory: str = ""
+    """Id of the vendor's statement, `DSA-5678-1`, `ALSA-2022:4940`; of an end of life too."""
+    update_class: UpdateClass = UpdateClass.SECURITY
+    status: AdvisoryStatus = AdvisoryStatus.FIXED
+    severity: str = ""
+    """The vendor's own word."""
+    fix_published: datetime | None = None
+    """When the vendor published the fix; None: not known, or there is none."""
+    ends: date | None = None
+    """For an end of life: the last day with fixes."""
+    note: str = ""
+
+
+class NotJudged(StrEnum):
+    """Why something installed is neither affected nor clean."""
+
+    RELEASE = "release unknown"
+    """No feed speaks of the host's release."""
+    VERSION = "version unreadable"
+    STATEMENT = "statement unreadable"
+    """The vendor's fixed version cannot be compared."""
+    STREAM = "module stream unknown"
+    """A modular build, and either the host or the vendor does not say of which stream."""
+    FOREIGN = "foreign source"
+    """Not the distribution's build, so what the distribution fixed says nothing of it."""
+    KERNEL = "running kernel unknown"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,64 +99,41 @@ class Unmatched:
     """Something installed that could not be judged: neither affected nor clean."""
 
     package: str
+    """`*`: all of them."""
     version: str
     reason: str
+    kind: NotJudged = NotJudged.VERSION
+    packages: int = 1
+    """Installed packages this stands for; 0: none that another line does not count already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostFindings:
-    """The result for one host, sorted by CVE and source package."""
+    """The result for one host, sorted by CVE, package and advisory."""
 
     host: str
     findings: tuple[Finding, ...]
     unmatched: tuple[Unmatched, ...]
     packages: int
-    """Installed packages looked at; findings and unmatched are about these."""
+    """Installed packages looked at: `judged` and those of `unmatched` together."""
     intelligence: str
     """Id of the state of the feeds this was compared with."""
+    judged: int = 0
+    """Packages compared with all the vendor says of them, and kernels that do not run."""
 
+    @property
+    def by_reason(self) -> Mapping[NotJudged, int]:
+        """Installed packages that were not judged, by reason, in the order of the reasons."""
+        counts = Counter[NotJudged]()
+        for item in self.unmatched:
+            counts[item.kind] += item.packages
+        return {kind: counts[kind] for kind in NotJudged if kind in counts}
 
-@dataclass(frozen=True, slots=True)
-class _Built:
-    """One installed binary package and the source version to judge it by."""
-
-    binary: str
-    source: str
-    version: str
-
-
-def match(host: Host, facts: Facts, intelligence: Intelligence) -> HostFindings:
-    """Return each CVE this host lacks the fix for, and each package that could not be judged. Pure.
-
-    A host whose release no advisory speaks of has no findings and one `unmatched` that says so:
-    it is unknown, not clean.
-    """
-    installed = [item for item in facts.installed if is_unpacked(item)]
-    unmatched: list[Unmatched] = []
-    findings: list[Finding] = []
-    if facts.codename not in intelligence.releases:
-        reason = (
-            f"no advisories of release {facts.codename or 'unknown'!r} are loaded: "
-            f"nothing is known of {len(installed)} packages"
-        )
-        unmatched.append(Unmatched(package="*", version="", reason=reason))
-    else:
-        builds, unmatched = _builds(installed, facts)
-        for source in sorted(builds):
-            advisories = intelligence.advisories_for(facts.codename, source)
-            if advisories:
-                found, strange = _of_source(host, facts, builds[source], advisories)
-                findings += found
-                unmatched += strange
-    return HostFindings(
-        host=host.name,
-        findings=tuple(
-            sorted(findings, key=lambda item: (*cve_order(item.cve), item.source_package))
-        ),
-        unmatched=tuple(sorted(unmatched, key=lambda item: (item.package, item.version))),
-        packages=len(installed),
-        intelligence=intelligence.id,
-    )
+    @property
+    def by_class(self) -> Mapping[UpdateClass, int]:
+        """Findings by class: bug fixes and ends of life are counted apart from security."""
+        counts = Counter(item.update_class for item in self.findings)
+        return {kind: counts[kind] for kind in UpdateClass if kind in counts}
 
 
 def is_unpacked(package: InstalledPackage) -> bool:
@@ -121,140 +142,28 @@ def is_unpacked(package: InstalledPackage) -> bool:
 
 
 def advisory_source(package: InstalledPackage) -> str:
-    """Return the source package advisories speak of. Signed kernels are rebuilt from `linux`."""
+    """Return the source package advisories speak of. Signed kernels are rebuilt from another.
+
+    Debian signs per architecture: `linux-signed-6.1-amd64` is `linux-6.1`. Ubuntu per flavour:
+    `linux-signed-aws` is `linux-aws`.
+    """
     source = package.source or package.name
+    if not source.startswith("linux-signed"):
+        return source
     signed = _SIGNED_KERNEL.fullmatch(source)
     return f"linux{signed[1] or ''}" if signed else source
 
 
 def is_kernel_source(source: str) -> bool:
-    """Say whether a source package is the Linux kernel."""
-    return _KERNEL_SOURCE.fullmatch(source) is not None
+    """Say whether a source package of Debian or Ubuntu is the Linux kernel."""
+    if not source.startswith("linux"):
+        return False
+    return bool(_KERNEL_SOURCE.fullmatch(source) or _UBUNTU_KERNEL.fullmatch(source))
 
 
 def is_kernel_image(name: str) -> bool:
-    """Say whether a binary package brings a kernel to boot."""
+    """Say whether a binary package of Debian or Ubuntu brings a kernel to boot."""
     return name.startswith("linux-image-")
-
-
-def _builds(
-    installed: Sequence[InstalledPackage], facts: Facts
-) -> tuple[dict[str, list[_Built]], list[Unmatched]]:
-    builds: dict[str, list[_Built]] = {}
-    unmatched: list[Unmatched] = []
-    running = {
-        f"linux-image-{facts.running_kernel}",
-        f"linux-image-{facts.running_kernel}-unsigned",
-    }
-    for package in sorted(installed, key=lambda item: (item.name, item.arch, item.version)):
-        source = advisory_source(package)
-        version = without_binary_rebuild(package.source_version or package.version)
-        if is_kernel_source(source):
-            if package.name not in running:
-                continue  # headers and kernels that do not run: no code of theirs is executed
-            version = without_binary_rebuild(package.version)
-        try:
-            deb_key(version)
-        except ValueError as error:
-            unmatched.append(
-                Unmatched(package=package.name, version=package.version, reason=str(error))
-            )
-            continue
-        builds.setdefault(source, []).append(_Built(package.name, source, version))
-    kernels = [item for item in installed if is_kernel_image(item.name)]
-    if kernels and not any(item.name in running for item in kernels):
-        reason = f"the running kernel {facts.running_kernel!r} belongs to no installed package"
-        unmatched.append(Unmatched(package="linux-image", version="", reason=reason))
-    return builds, unmatched
-
-
-def _of_source(
-    host: Host, facts: Facts, builds: Sequence[_Built], advisories: Iterable[Advisory]
-) -> tuple[list[Finding], list[Unmatched]]:
-    findings: list[Finding] = []
-    unmatched: list[Unmatched] = []
-    for cve, advisory in _statements(advisories).items():
-        if advisory.status is AdvisoryStatus.NOT_AFFECTED:
-            continue
-        try:
-            affected = [item for item in builds if _is_affected(item.version, advisory)]
-        except ValueError as error:
-            reason = f"{advisory.document}: {error}"
-            unmatched.append(Unmatched(package=advisory.source_package, version="", reason=reason))
-            continue
-        if affected:
-            findings.append(_finding(host, facts, cve, advisory, affected))
-    return findings, unmatched
-
-
-def _statements(advisories: Iterable[Advisory]) -> dict[str, Advisory]:
-    """Choose one statement per CVE.
-
-    A CVE's own record knows best; a DSA names CVEs it fixes together, and may name one again for
-    a regression. Of two fixed versions of equal standing the higher counts. A fix anywhere beats
-    a record that (still) knows of none.
-    """
-    chosen: dict[str, Advisory] = {}
-    for advisory in sorted(advisories, key=lambda item: (item.id, item.document)):
-        for cve in advisory.cves:
-            known = chosen.get(cve)
-            if known is None or _standing(advisory, cve) > _standing(known, cve):
-                chosen[cve] = advisory
-    return chosen
-
-
-def _standing(advisory: Advisory, cve: str) -> tuple[int, int, object]:
-    own = advisory.id.removeprefix("DEBIAN-") == cve
-    if own and advisory.status is AdvisoryStatus.NOT_AFFECTED:
-        return 3, 0, ()
-    if advisory.fixed_version is not None:
-        try:
-            return 2, int(own), deb_key(advisory.fixed_version)
-        except ValueError:
-            return 1, int(own), ()
-    return 0, int(own), ()
-
-
-def _is_affected(version: str, advisory: Advisory) -> bool:
-    return advisory.fixed_version is None or deb_key(version) < deb_key(advisory.fixed_version)
-
-
-def _finding(
-    host: Host, facts: Facts, cve: str, advisory: Advisory, affected: Sequence[_Built]
-) -> Finding:
-    oldest = min(affected, key=lambda item: deb_key(item.version))
-    fixed = advisory.fixed_version
-    binaries = tuple(sorted({item.binary for item in affected}))
-    running = " (running)" if is_kernel_source(oldest.source) else ""
-    compared = (
-        f"{oldest.source} {oldest.version}{running} < {fixed}"
-        if fixed
-        else f"{oldest.source} {oldest.version}{running}, no fixed version"
-    )
-    name = "\0".join((host.tenant, host.name, cve, advisory.source_package))
-    return Finding(
-        id=hashlib.sha256(name.encode()).hexdigest()[:16],
-        tenant=host.tenant,
-        host=host.name,
-        cve=cve,
-        source_package=advisory.source_package,
-        binaries=binaries,
-        installed=oldest.version,
-        fixed=fixed,
-        fix_pending=fixed is not None and _is_offered(facts, binaries, fixed, oldest.source),
-        because=Because(feed=advisory.feed, document=advisory.document, compared=compared),
-        unimportant=advisory.unimportant,
-    )
-
-
-def _is_offered(facts: Facts, binaries: Sequence[str], fixed: str, source: str) -> bool:
-    by_name = packages_by_name(facts)
-    if is_kernel_source(source):
-        offers = [item for item in facts.pending if is_kernel_image(item.name)]
-    else:
-        wanted = frozenset(binaries)
-        offers = [item for item in facts.pending if item.name in wanted]
-    return any(reaches(update, fixed, by_name) is True for update in offers)
 
 
 def packages_by_name(facts: Facts) -> Mapping[tuple[str, str], InstalledPackage]:
@@ -262,20 +171,43 @@ def packages_by_name(facts: Facts) -> Mapping[tuple[str, str], InstalledPackage]
     return {(item.name, item.arch): item for item in facts.installed}
 
 
-def reaches(
-    update: PendingUpdate, fixed: str, by_name: Mapping[tuple[str, str], InstalledPackage]
-) -> bool | None:
-    """Say whether an update brings at least the fixed source version; None: that cannot be said.
+def scheme_of(finding: Finding) -> Scheme:
+    """Return by whose order a finding's versions were compared; Debian's where none was."""
+    for scheme in Scheme:
+        if finding.because.order == order_name(scheme):
+            return scheme
+    return Scheme.DEB
 
-    A repository's offer names the binary's version. It stands for the source's only where the
-    two agree today; a few sources number their binaries apart.
+
+def reaches(
+    update: PendingUpdate,
+    fixed: str,
+    by_name: Mapping[tuple[str, str], InstalledPackage],
+    *,
+    scheme: Scheme = Scheme.DEB,
+) -> bool | None:
+    """Say whether an update brings at least the fixed version; None: that cannot be said.
+
+    A Debian repository's offer names the binary's version. It stands for the source's only where
+    the two agree today; a few sources number their binaries apart.
     """
-    package = by_name.get((update.name, update.arch)) or by_name.get((update.name, "all"))
-    if package is not None and not is_kernel_image(package.name):
-        source = without_binary_rebuild(package.source_version or package.version)
-        if without_binary_rebuild(package.version) != source:
+    candidate = update.candidate
+    if scheme is Scheme.DEB:
+        package = by_name.get((update.name, update.arch)) or by_name.get((update.name, "all"))
+        if package is not None and not numbered_as_source(package):
             return None
+        candidate = without_binary_rebuild(candidate)
     try:
-        return deb_key(without_binary_rebuild(update.candidate)) >= deb_key(fixed)
+        return key_of(scheme, candidate) >= key_of(scheme, fixed)
     except ValueError:
         return None
+
+
+def numbered_as_source(package: InstalledPackage) -> bool:
+    """Say whether a Debian package's own version stands for its source's."""
+    if is_kernel_image(package.name):
+        return True  # signed images are numbered as the source they were signed from
+    source = package.source_version or package.version
+    if package.version == source:
+        return True
+    return without_binary_rebuild(package.version) == without_binary_rebuild(source)

@@ -5,8 +5,8 @@ is filled in. Lists are sorted by name, so that equal files give equal digests.
 """
 
 from bisect import bisect_left
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Protocol, TypeVar
 
@@ -15,6 +15,7 @@ from wavemend.documents import from_document, sha256, to_document
 from wavemend.errors import FleetError
 from wavemend.hosts import Host
 from wavemend.policy.profiles import Profile
+from wavemend.policy.waivers import Waiver
 from wavemend.selectors import Selector
 
 SCHEMA = "wavemend.fleet/1"
@@ -53,6 +54,8 @@ class Tenant:
     """Identities that may approve plans with this company's critical hosts."""
     four_eyes: bool = False
     """Whoever asked for the plan cannot approve it."""
+    compliance: str = "bod-26-04"
+    """Name of the compliance profile that sets its due dates."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +91,10 @@ class FeedSettings:
     source: str = "online"
     """`online`, or `directory:PATH`, relative to the fleet file."""
     max_age_hours: int = 48
+    use: tuple[str, ...] = ()
+    """Feeds this fleet needs; empty: the default ones."""
+    addresses: Mapping[str, str] = field(default_factory=dict)
+    """Address by feed, where it is not the feed's own."""
 
 
 @dataclass(frozen=True, slots=True, order=True, kw_only=True)
@@ -123,6 +130,8 @@ class Fleet:
     logins: tuple[LoginSpec, ...]
     hosts: tuple[Host, ...]
     feeds: FeedSettings
+    waivers: tuple[Waiver, ...] = ()
+    """Accepted risks, sorted by id, the ones that ran out too: they are part of the history."""
     source_path: str = ""
     """The file it was read from; relative references start in its folder. Not in the digest."""
     digest: str = ""
@@ -159,6 +168,10 @@ class Fleet:
     def host(self, name: str) -> Host:
         """Return one host. Raises FleetError when there is none of that name."""
         return _find("host", self.hosts, name)
+
+    def waivers_of(self, tenant: str) -> tuple[Waiver, ...]:
+        """Return the waivers that speak of a company's hosts, the global ones too."""
+        return tuple(waiver for waiver in self.waivers if waiver.tenant in {"", tenant})
 
     def hosts_of(self, tenant: str) -> tuple[Host, ...]:
         """Return one company's hosts, unmanaged ones too, sorted by name."""

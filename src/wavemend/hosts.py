@@ -42,6 +42,8 @@ class InstalledPackage:
     source_version: str
     status: str = "ii"
     """dpkg's two letters (wanted, state); `ii` is installed and whole."""
+    module: str = ""
+    """Module stream an RPM was built for, `nodejs:18`; empty for ordinary packages."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +71,9 @@ class FreeSpace:
     path: str
     free_bytes: int
     free_inodes: int
+
+
+_SUSE_FAMILY = frozenset({"sles", "sled", "sles_sap", "sle_hpc", "sle_rt"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +108,22 @@ class Facts:
     rivals: tuple[str, ...] = ()
     """Other updaters active on the host, e.g. `unattended-upgrades`."""
     simulated: bool = False
+
+    @property
+    def release_keys(self) -> tuple[str, ...]:
+        """Names under which feeds speak of this host's release, the most exact first.
+
+        Debian 12: `bookworm`, `debian-12`. AlmaLinux 9.4: `almalinux-9.4`, `almalinux-9`.
+        """
+        version = self.os_version
+        major = version.partition(".")[0]
+        names = [self.codename, f"{self.os_id}-{version}", f"{self.os_id}-{major}"]
+        if self.os_id in _SUSE_FAMILY:
+            # The first release of a SUSE version writes no dot: 15 is 15.0. Its modules are named
+            # after the server, whichever flavour the host is.
+            exact = version if "." in version else f"{version}.0"
+            names[1:] = [f"{self.os_id}-{exact}", f"sles-{exact}", f"{self.os_id}-{major}"]
+        return tuple(dict.fromkeys(name for name in names if name.strip("-")))
 
     def version_of(self, name: str, arch: str = "") -> str:
         """Return the installed, whole version of a package, or an empty string."""

@@ -1,11 +1,11 @@
 """What was seen of a host, and what was found there: values between looking and deciding."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from wavemend.advisories import Vulnerability
 from wavemend.documents import sha256, to_document
-from wavemend.findings import Finding
+from wavemend.findings import Finding, Unmatched
 from wavemend.hosts import Facts
 from wavemend.outcomes import Outcome
 from wavemend.scoring import Priority
@@ -41,3 +41,98 @@ class Ranked:
     finding: Finding
     vulnerability: Vulnerability
     priority: Priority
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedDay:
+    """Of which day, and which model, one feed was when a host was assessed."""
+
+    feed: str
+    day: date | None
+    model: str = ""
+    stale: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assessment:
+    """What one look at a host means by what the feeds said at one moment.
+
+    Two times: what was seen at `scanned_at`, judged by what was known at `assessed_at`. A look is
+    assessed again whenever the feeds change, and no earlier assessment is lost.
+    """
+
+    host: str
+    tenant: str
+    scanned_at: datetime
+    assessed_at: datetime
+    intelligence: str
+    """Id of the state of the feeds."""
+    fleet: str = ""
+    """Digest of the fleet in force: its waivers, profiles and labels were used."""
+    feeds: tuple[FeedDay, ...]
+    packages: int
+    """Installed packages looked at."""
+    judged: int
+    """Of those, how many could be compared with what the vendor says."""
+    ranked: tuple[Ranked, ...]
+    """Most urgent first."""
+    unmatched: tuple[Unmatched, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindingLine:
+    """One finding as lists, tables and spreadsheets show it."""
+
+    finding_id: str
+    tenant: str
+    host: str
+    lane: str
+    due: datetime | None
+    cve: str
+    advisory: str
+    package: str
+    installed: str
+    fixed: str
+    """Empty: there is no fixed version."""
+    update_class: str
+    status: str
+    cvss: float | None
+    epss: float | None
+    kev: bool
+    zero_day: bool
+    waived: bool
+    because: str
+    order: tuple[float, ...]
+    """Sorts ascending, most urgent first."""
+
+
+def subject_of(finding: Finding) -> str:
+    """Return what a finding is about, in one word: the CVE, or the vendor's statement."""
+    return finding.cve or finding.advisory or finding.package
+
+
+def line_of(ranked: Ranked) -> FindingLine:
+    """Return a ranked finding as one line."""
+    finding, known, priority = ranked.finding, ranked.vulnerability, ranked.priority
+    because = finding.because
+    return FindingLine(
+        finding_id=finding.id,
+        tenant=finding.tenant,
+        host=finding.host,
+        lane=str(priority.lane),
+        due=priority.due,
+        cve=finding.cve,
+        advisory=finding.advisory,
+        package=finding.package,
+        installed=finding.installed,
+        fixed=finding.fixed or "",
+        update_class=str(finding.update_class),
+        status=str(finding.status),
+        cvss=known.cvss.score if known.cvss else None,
+        epss=known.epss.probability if known.epss else None,
+        kev=known.kev is not None,
+        zero_day=priority.zero_day,
+        waived=priority.waiver is not None,
+        because=f"{because.feed} {because.document}: {because.compared}",
+        order=priority.order,
+    )

@@ -1,15 +1,30 @@
 """Order of package versions, as the package managers themselves order them.
 
 Keys, not comparators: a list of versions is sorted with one key per version, and a key is computed
-once. To add a scheme (rpm, apk), add one function here and prove it on recorded pairs.
+once. To add a scheme (apk), add a member to `Scheme` and a function here, and prove it on recorded
+pairs.
 """
 
 import re
+from enum import StrEnum
 from functools import lru_cache
 from typing import TypeAlias
 
-DebKey: TypeAlias = tuple[int, tuple[int, ...], tuple[int, ...]]
-"""Epoch, upstream version, revision. Keys of equal versions are equal, however they are spelled."""
+
+class Scheme(StrEnum):
+    """Whose order of versions holds."""
+
+    DEB = "deb"
+    RPM = "rpm"
+    WINDOWS = "windows"
+    """Build numbers, `10.0.20348.2227`."""
+
+
+VersionKey: TypeAlias = tuple[int, tuple[int, ...], tuple[int, ...]]
+"""Epoch, version, revision. Keys of equal versions are equal, however they are spelled; keys of
+different schemes mean nothing to each other."""
+
+DebKey: TypeAlias = VersionKey
 
 _END = 0
 """End of a run of non-digits: after `~`, before every letter."""
@@ -18,11 +33,20 @@ _UPSTREAM = re.compile(r"[A-Za-z0-9.+\-~:]+")
 _REVISION = re.compile(r"[A-Za-z0-9.+~]+")
 _RUN = re.compile(r"([^0-9]*)([0-9]*)")
 
+# What rpmbuild allows in a version and in a release; a dash only separates the two.
+_RPM_PART = re.compile(r"[A-Za-z0-9._+%{}~^]+")
+_RPM_SEGMENT = re.compile(r"~|\^|[A-Za-z]+|[0-9]+")
+_RPM_TILDE, _RPM_END, _RPM_CARET, _RPM_LETTERS, _RPM_NUMBER = range(5)
+"""What may stand in one place, the oldest first: 1.0~rc < 1.0 < 1.0^git < 1.0.a < 1.0.1."""
+
+_BUILD = re.compile(r"[0-9]+(\.[0-9]+){1,4}")
+
 LONGEST_VERSION = 1_024
 """Characters. Real ones have below 80; Python refuses to read numbers of 4,300 digits."""
 
 _CACHED_VERSIONS = 131_072
-"""A Debian fleet holds some ten thousand different versions; a key costs about 300 bytes."""
+"""A fleet of one distribution holds some ten thousand different versions; a key costs about 300
+bytes."""
 
 
 def _weight(char: str) -> int:
@@ -68,3 +92,83 @@ def deb_key(version: str) -> DebKey:
 def without_binary_rebuild(version: str) -> str:
     """Cut the `+b8` of a binary-only rebuild: the source has no such version."""
     return re.sub(r"\+b[0-9]+\Z", "", version)
+
+
+def _rpm_part_key(part: str) -> tuple[int, ...]:
+    """Flatten the segments of a version or release; whatever stands between them does not count."""
+    key: list[int] = []
+    for segment in _RPM_SEGMENT.findall(part):
+        if segment == "~":
+            key.append(_RPM_TILDE)
+        elif segment == "^":
+            key.append(_RPM_CARET)
+        elif segment.isdigit():
+            key.extend((_RPM_NUMBER, int(segment)))
+        else:
+            key.append(_RPM_LETTERS)
+            key.extend(ord(char) for char in segment)
+            key.append(_END)
+    key.append(_RPM_END)
+    return tuple(key)
+
+
+@lru_cache(maxsize=_CACHED_VERSIONS)
+def rpm_key(evr: str) -> VersionKey:
+    """Return a sort key that orders `epoch:version-release` exactly as rpm does.
+
+    A missing epoch is 0; a missing release is older than every release. Raises ValueError, naming
+    the version, for what rpm does not accept as one.
+    """
+    if len(evr) > LONGEST_VERSION:
+        raise ValueError(f"{evr[:40]!r}… is not an RPM version: {len(evr)} characters.")
+    head, colon, rest = evr.partition(":")
+    if colon and not (head.isascii() and head.isdigit()):
+        raise ValueError(f"{evr!r} is not an RPM version: the epoch is not a number.")
+    version, dash, release = (rest if colon else evr).partition("-")
+    if not _RPM_PART.fullmatch(version):
+        raise ValueError(f"{evr!r} is not an RPM version: bad version part {version!r}.")
+    if dash and not _RPM_PART.fullmatch(release):
+        raise ValueError(f"{evr!r} is not an RPM version: bad release {release!r}.")
+    return (
+        int(head) if colon else 0,
+        _rpm_part_key(version),
+        _rpm_part_key(release) if dash else (),
+    )
+
+
+@lru_cache(maxsize=_CACHED_VERSIONS)
+def windows_key(build: str) -> VersionKey:
+    """Return a sort key for Windows build numbers, two to five numbers with dots between them.
+
+    Missing numbers at the end are 0, so that `10.0.20348` equals `10.0.20348.0`. Raises ValueError,
+    naming the build, for anything else.
+    """
+    if len(build) > LONGEST_VERSION or not (build.isascii() and _BUILD.fullmatch(build)):
+        raise ValueError(f"{build[:80]!r} is not a Windows build: not two to five numbers.")
+    numbers = [int(number) for number in build.split(".")]
+    return 0, tuple(numbers + [0] * (5 - len(numbers))), ()
+
+
+def key_of(scheme: Scheme, version: str) -> VersionKey:
+    """Return the sort key of a version under a scheme. Raises ValueError as the scheme's own does.
+
+    Only keys of one scheme may be compared with each other.
+    """
+    match scheme:
+        case Scheme.DEB:
+            return deb_key(version)
+        case Scheme.RPM:
+            return rpm_key(version)
+        case Scheme.WINDOWS:
+            return windows_key(version)
+
+
+def order_name(scheme: Scheme) -> str:
+    """Return whose order of versions holds, in words for a person."""
+    match scheme:
+        case Scheme.DEB:
+            return "dpkg"
+        case Scheme.RPM:
+            return "rpm"
+        case Scheme.WINDOWS:
+            return "Windows builds"

@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.bench import feeds, scoring
+from tests.bench.matching import bench_matching
 from wavemend.hosts import Host
 from wavemend.testing.simulated_hosts import SimulatedLab
 from wavemend.transport import Login
@@ -36,6 +38,10 @@ def main() -> int:
     print("what                                          ours    plain   ratio")
     _versions()
     _ssh()
+    print("\nIntelligence, on made documents of the real feeds' full size")
+    scoring.main()
+    feeds.main()
+    bench_matching()
     return 0
 
 

@@ -14,13 +14,12 @@ from wavemend.approvals import (
     NAMESPACE,
     Answer,
     Request,
-    Signer,
     check,
-    load_signers,
     sign,
     statement,
 )
 from wavemend.errors import ApprovalRefused
+from wavemend.signatures import Signer, load_signers
 
 REQUEST = Request(
     id="q-1",

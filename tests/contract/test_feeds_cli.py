@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from wavemend.cli.feeds import app as feeds_app
-from wavemend.cli.findings import app as findings_app
 from wavemend.cli.shown import visible
 from wavemend.errors import FeedError
+from wavemend.testing.feed_server import Reply, feed_server
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "feeds"
 Run = Callable[..., int]
@@ -19,34 +19,25 @@ Run = Callable[..., int]
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setenv("COLUMNS", "200")
 
-    def call(group: str, *tokens: str) -> int:
-        app = {"feeds": feeds_app, "findings": findings_app}[group]
+    monkeypatch.setenv("WAVEMEND_HOME", str(tmp_path / "home"))
+
+    def call(*tokens: str) -> int:
         words = [*tokens, "--cache", str(tmp_path / "cache")]
-        return int(app(words, exit_on_error=False, result_action="return_value"))
+        return int(feeds_app(words, exit_on_error=False, result_action="return_value"))
 
     return call
 
 
-def test_refresh_from_the_bundled_folder_then_status_then_explain(
+def test_refresh_from_the_bundled_folder_then_status(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run("feeds", "refresh", "--from", str(EXAMPLES)) == 0
+    assert run("refresh", "--from", str(EXAMPLES)) == 0
     assert capsys.readouterr().out.count("refreshed") == 4
 
-    assert run("feeds", "status") == 11  # the bundled documents are old, and said to be
+    assert run("status") == 11  # the bundled documents are old, and said to be
     shown = capsys.readouterr().out
     assert "v2026.06.15" in shown
     assert "epss: stale: the data is of 2026-06-20" in shown
-
-    assert run("findings", "explain", "CVE-2023-44487", "--exposed") == 0
-    shown = capsys.readouterr().out
-    for words in (
-        "emergency, due 2023-10-31",
-        "Model v2026.06.15",
-        "table 1.0.0",
-        "1.52.0-1+deb12u1",
-    ):
-        assert words in shown
 
 
 def test_a_feed_that_is_missing_shows_in_the_table_and_in_the_status(
@@ -55,7 +46,7 @@ def test_a_feed_that_is_missing_shows_in_the_table_and_in_the_status(
     (tmp_path / "in" / "kev").mkdir(parents=True)
     (tmp_path / "in" / "kev" / "kev.json").write_text(json.dumps({"count": 1}))
 
-    status = run("feeds", "refresh", "--from", str(tmp_path / "in"), "--feed", "kev")
+    status = run("refresh", "--from", str(tmp_path / "in"), "--feed", "kev")
 
     assert status == 11
     assert "missing" in capsys.readouterr().out
@@ -63,19 +54,133 @@ def test_a_feed_that_is_missing_shows_in_the_table_and_in_the_status(
 
 def test_where_the_feeds_come_from_must_be_said(run: Run) -> None:
     with pytest.raises(FeedError, match="either --from FOLDER or --online"):
-        run("feeds", "refresh")
+        run("refresh")
 
 
-def test_what_is_not_a_cve_is_refused_and_an_unknown_one_is_unscored(
+def test_the_status_gives_every_figure_its_age_and_why_it_is_stale(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(FeedError, match="is not a CVE"):
-        run("findings", "explain", "2023-44487")
+    run("refresh", "--from", str(EXAMPLES), "--feed", "kev")
+    capsys.readouterr()
 
-    assert run("findings", "explain", "CVE-2026-99999") == 0
+    assert run("status") == 11
     shown = capsys.readouterr().out
-    assert shown.count("unscored") == 2
-    assert "No catalogue was loaded" in shown
+
+    for heading in ("Age", "Model", "Read", "Used", "Skipped", "Rejected", "Flaws", "State"):
+        assert heading in shown
+    assert "epss: was never fetched" in shown
+    assert "kev: stale: the data is of" in shown
+    assert " days │" in shown  # the age
+
+
+DAYS = ("2025-08-25", "2026-08-07")
+REAL = Path(__file__).parents[1] / "cases" / "feeds" / "kev"
+
+
+@pytest.fixture
+def two_days(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
+    """Refresh from a real catalogue, less one entry, and from one a year younger."""
+    folder = tmp_path / "in" / "kev"
+    folder.mkdir(parents=True)
+    older, newer = (json.loads((REAL / f"{day}.json").read_text()) for day in DAYS)
+    older["vulnerabilities"].pop()
+    older["count"] -= 1
+    for catalogue in (older, newer):
+        (folder / "kev.json").write_text(json.dumps(catalogue))
+        assert run("refresh", "--from", str(tmp_path / "in"), "--feed", "kev") == 0
+    capsys.readouterr()
+    return tmp_path / "in"
+
+
+def test_the_difference_of_two_real_catalogues_is_named_line_by_line(
+    run: Run, two_days: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("diff", "--feed", "kev") == 0
+    shown = capsys.readouterr().out
+
+    assert shown.startswith("kev: 2025-08-25")
+    assert "  CVE-2020-1472: due date moved from 2020-09-21 to 2022-05-03.\n" in shown
+    assert "  Still in force until somebody signs for it: CVE-2020-1472: due date moved" in shown
+    assert " was listed on 20" in shown
+    assert "  entries used: " in shown
+
+
+def test_the_difference_as_json_names_the_newly_exploited_and_can_look_back(
+    run: Run, two_days: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("diff", "--feed", "kev", "--since", "2025-12-31", "--json") == 0
+    body = json.loads(capsys.readouterr().out)
+
+    (kev,) = body["feeds"]
+    assert body["schema"] == "wavemend.feed-diff/1"
+    assert kev["before"]["data_date"].startswith("2025-08-25")
+    assert kev["newly_exploited"]
+    assert {item["kind"] for item in kev["kev"]} >= {"KevAdded", "KevDueMoved"}
+    assert set(kev["newly_exploited"]) == {
+        item["cve"] for item in kev["kev"] if item["kind"] == "KevAdded"
+    }
+
+
+def test_two_states_are_compared_either_way_and_a_wrong_name_lists_those_there_are(
+    run: Run, two_days: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = json.loads((tmp_path / "cache" / "kev" / "current.json").read_text())
+    new, old = now["digest"], now["history"][0]
+
+    assert run("diff", "--feed", "kev", "--states", new[:8], old[:8]) == 0
+    assert " is no longer in the catalogue." in capsys.readouterr().out
+    with pytest.raises(FeedError, match="'nope' names 0 stored states") as error:
+        run("diff", "--feed", "kev", "--states", "nope", old[:8])
+    assert new[:12] in error.value.hint
+    with pytest.raises(FeedError, match="Two states belong to one feed"):
+        run("diff", "--states", new, old)
+    with pytest.raises(FeedError, match="is not a day"):
+        run("diff", "--since", "yesterday")
+
+
+def test_a_feed_with_one_copy_has_nothing_to_compare(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("refresh", "--from", str(EXAMPLES), "--feed", "epss")
+    capsys.readouterr()
+
+    assert run("diff") == 0
+    assert "kev: there is no earlier copy to compare with." in capsys.readouterr().out
+
+
+def test_scores_of_two_models_are_not_compared_and_of_one_model_they_are(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "in" / "epss"
+    folder.mkdir(parents=True)
+    said: list[str] = []
+    for model, day, score in (("v4", 13, 0.02), ("v5", 20, 0.6), ("v5", 21, 0.03)):
+        (folder / "epss.csv").write_text(
+            f"#model_version:{model},score_date:2026-06-{day}T12:00:00Z\n"
+            f"cve,epss,percentile\nCVE-2026-0001,{score},0.5\n"
+        )
+        assert run("refresh", "--from", str(tmp_path / "in"), "--feed", "epss") == 0
+        capsys.readouterr()
+        assert run("diff", "--feed", "epss") == 0
+        said.append(capsys.readouterr().out)
+
+    assert "no earlier copy" in said[0]
+    assert "The model changed from v4 to v5: 0 new scores, 0 gone, 1 changed." in said[1]
+    assert "rose" not in said[1].replace("risen", "")
+    assert "CVE-2026-0001: probability fell under 0.1 (0.6 to 0.03)." in said[2]
+
+
+def test_a_feed_can_be_fetched_from_another_address(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with feed_server() as server:
+        url = server.answer("/mirror.json", Reply((REAL / "2026-08-07.json").read_bytes()))
+
+        assert run("refresh", "--source", f"kev={url}") == 0
+
+    assert "refreshed" in capsys.readouterr().out
+    with pytest.raises(FeedError, match="is not FEED=URL"):
+        run("refresh", "--source", "https://example.org")
 
 
 def test_f20_text_of_a_feed_cannot_command_the_terminal() -> None:

@@ -1,18 +1,31 @@
 """A download is whole, bounded in bytes and time, polite, and never less than verified."""
 
 import random
-import ssl
-import subprocess
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from io import BufferedIOBase
 from pathlib import Path
 
 import pytest
 
-from tests.cases.feeds.server import FeedServer, Reply, feed_server
 from wavemend.errors import FeedRejected, FeedUnreachable
-from wavemend.feeds.http import Answer, HttpClient, Limits, Validators
+from wavemend.feeds.connections import THREAD_NAME, Line, TimeIsOver, bounded
+from wavemend.feeds.http import Answer, HttpClient, Limits, Validators, _require_secure
+from wavemend.feeds.snapshots import staging
+from wavemend.testing.feed_server import (
+    FeedServer,
+    Reply,
+    black_hole,
+    closed_port,
+    dripping,
+    feed_server,
+    make_certificate,
+    silent_port,
+)
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -46,6 +59,32 @@ def client(clock: Clock, total_seconds: float = 900.0) -> HttpClient:
         dice=random.Random(7),
         now=lambda: NOON,
     )
+
+
+@contextmanager
+def took(*, under: float) -> Iterator[None]:
+    """Fail when the block takes longer than so many seconds of real time."""
+    start = time.monotonic()
+    yield
+    assert time.monotonic() - start < under
+
+
+def soon(is_so: Callable[[], bool]) -> bool:
+    """Say whether something becomes true within five seconds."""
+    for _ in range(100):
+        if is_so():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def after(head: bytes, then: Callable[[BufferedIOBase], None]) -> Callable[[BufferedIOBase], None]:
+    def send(out: BufferedIOBase) -> None:
+        out.write(head)
+        out.flush()
+        then(out)
+
+    return send
 
 
 def test_a_whole_document_is_written_with_its_validators(
@@ -91,6 +130,21 @@ def test_f2_a_retry_after_that_is_a_date_is_honoured(server: FeedServer, tmp_pat
     client(clock).download(url, tmp_path / "a")
 
     assert clock.slept == [90.0]
+
+
+def test_f2_dates_that_no_calendar_holds_are_read_as_none(
+    server: FeedServer, tmp_path: Path
+) -> None:
+    clock, never = Clock(), "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"
+    busy = Reply(status=503, headers={"Retry-After": never})
+    url = server.answer("/a", busy, Reply(b"data", headers={"Last-Modified": never}))
+
+    with staging(tmp_path, "told", client(clock), None, now=NOON) as fresh:
+        document = fresh.get(url, "a")
+        written = document.path.stat().st_mtime
+
+    assert len(clock.slept) == 1
+    assert written == NOON.timestamp()
 
 
 def test_f2_being_asked_to_wait_past_the_deadline_ends_at_once(
@@ -196,6 +250,46 @@ def test_redirects_are_followed_but_never_to_an_unprotected_address(
         client(Clock()).download(bad, tmp_path / "a")
 
 
+def test_f5_the_body_of_a_redirect_is_not_even_read(server: FeedServer, tmp_path: Path) -> None:
+    server.answer("/b", Reply(b"data"))
+    sent: list[int] = []
+
+    def endless() -> Iterator[bytes]:
+        for number in range(5 * 1024):  # 5 GB
+            sent.append(number)
+            yield bytes(1024 * 1024)
+
+    away = {"Location": "/b", "Content-Encoding": "gzip"}
+    url = server.answer("/a", Reply(status=302, headers=away, pieces=endless))
+
+    with took(under=10):
+        assert client(Clock()).download(url, tmp_path / "a").size == 4
+    assert len(sent) < 100
+
+
+def test_a_redirect_to_something_that_is_no_address_is_refused(
+    server: FeedServer, tmp_path: Path
+) -> None:
+    url = server.answer("/a", Reply(status=302, headers={"Location": "http://[nonsense/"}))
+
+    with pytest.raises(FeedRejected, match="which is no address"):
+        client(Clock()).download(url, tmp_path / "a")
+
+
+def test_redirects_that_never_end_are_refused(server: FeedServer, tmp_path: Path) -> None:
+    url = server.answer("/a", Reply(status=302, headers={"Location": "/a"}))
+
+    with pytest.raises(FeedRejected, match="redirects more than 5 times"):
+        client(Clock()).download(url, tmp_path / "a")
+
+
+def test_no_server_elsewhere_may_send_us_to_a_service_of_this_machine() -> None:
+    _require_secure("http://127.0.0.1:8080/mirror", before="http://127.0.0.1:8080/mirror")
+
+    with pytest.raises(FeedRejected, match="over https only"):
+        _require_secure("http://127.0.0.1:8080/secret", before="https://feeds.example/a")
+
+
 def test_the_key_of_one_server_is_not_carried_to_another(
     server: FeedServer, tmp_path: Path
 ) -> None:
@@ -209,16 +303,9 @@ def test_the_key_of_one_server_is_not_carried_to_another(
 
 
 def test_f18_a_certificate_nobody_vouches_for_is_refused_at_once(tmp_path: Path) -> None:
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    subject = ("-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1")
-    files = ("-keyout", str(key), "-out", str(certificate))
-    made = ("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2")
-    subprocess.run((*made, *subject, *files), check=True, capture_output=True)
-    own = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    own.load_cert_chain(certificate, key)
     clock = Clock()
 
-    with feed_server(own) as server:
+    with feed_server(make_certificate(tmp_path)) as server:
         url = server.answer("/a", Reply(b"data"))
         with pytest.raises(FeedRejected, match="certificate cannot be verified"):
             client(clock).download(url, tmp_path / "a")
@@ -226,12 +313,128 @@ def test_f18_a_certificate_nobody_vouches_for_is_refused_at_once(tmp_path: Path)
     assert (server.requests, clock.slept) == ([], [])
 
 
-def test_a_closed_port_is_unreachable_and_said_so(tmp_path: Path) -> None:
-    with feed_server() as gone:
-        url = gone.answer("/a", Reply(b"data"))
+def test_f18_a_companys_own_authority_counts_once_the_system_is_told_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with feed_server(make_certificate(tmp_path)) as server:
+        url = server.answer("/a", Reply(b"data"))
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "certificate.pem"))
+        assert client(Clock()).download(url, tmp_path / "a").size == 4
 
-    with pytest.raises(FeedUnreachable, match="no complete answer"):
-        client(Clock()).download(url, tmp_path / "a")
+        other = url.replace("127.0.0.1", "localhost")  # not the name it vouches for
+        with pytest.raises(FeedRejected, match="certificate cannot be verified"):
+            client(Clock()).download(other, tmp_path / "b")
+
+
+def test_f18_a_broken_tls_connection_is_tried_again_and_never_done_without(
+    tmp_path: Path,
+) -> None:
+    clock = Clock()
+    with feed_server() as plain:  # speaks no TLS at all
+        url = plain.answer("/a", Reply(b"data")).replace("http:", "https:")
+        with pytest.raises(FeedUnreachable, match="after 4 attempts"):
+            client(clock).download(url, tmp_path / "a")
+
+    assert (plain.requests, len(clock.slept)) == ([], 3)
+
+
+def test_f1_a_closed_port_is_unreachable_and_said_so(tmp_path: Path) -> None:
+    with closed_port() as base, pytest.raises(FeedUnreachable, match="Connection refused"):
+        client(Clock()).download(f"{base}/a", tmp_path / "a")
+
+
+def test_f1_a_name_that_does_not_resolve_is_said_to_be_one(tmp_path: Path) -> None:
+    clock = Clock()
+
+    with pytest.raises(FeedUnreachable, match=r"the name feeds\.invalid cannot be resolved"):
+        client(clock).download("https://feeds.invalid/a", tmp_path / "a")
+
+    assert len(clock.slept) == 3
+
+
+def test_f1_a_name_service_that_hangs_does_not_hold_up_whoever_waits() -> None:
+    answer = threading.Event()
+
+    def hang(_: Line) -> bool:  # what the resolver does inside: no connection to cut yet
+        return answer.wait(60)
+
+    try:
+        with took(under=5), pytest.raises(TimeIsOver):
+            bounded(hang, 0.2)
+    finally:
+        answer.set()
+
+
+def test_f1_a_hole_that_swallows_connections_ends_at_the_connect_timeout(tmp_path: Path) -> None:
+    limits = Limits(attempts=1, connect_seconds=0.3)
+
+    silence = pytest.raises(FeedUnreachable, match=r"no connection within 0\.3 seconds")
+    with black_hole() as base, took(under=5), silence:
+        HttpClient(limits=limits).download(f"{base}/a", tmp_path / "a")
+
+
+def test_f1_a_server_that_accepts_and_says_nothing_ends_at_the_read_timeout(
+    tmp_path: Path,
+) -> None:
+    limits = Limits(attempts=1, read_seconds=0.3)
+
+    silence = pytest.raises(FeedUnreachable, match=r"silent for 0\.3 seconds")
+    with silent_port() as base, took(under=5), silence:
+        url = base.replace("https", "http")
+        HttpClient(limits=limits).download(f"{url}/a", tmp_path / "a")
+
+
+DRIPS = {
+    "the status line": b"H",
+    "its headers": b"X-Patience: is a virtue\r\n",
+    "interim answers": b"HTTP/1.1 100 Continue\r\n\r\n",
+    "its body": b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 10_000,
+    "the size of a chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"0" * 10_000,
+}
+
+
+@pytest.mark.parametrize("what", DRIPS)
+def test_f4_a_server_that_drips_for_ever_is_cut_off_when_the_time_is_over(
+    server: FeedServer, tmp_path: Path, what: str
+) -> None:
+    over = threading.Event()
+    head = b"HTTP/1.1 200 OK\r\n" if what == "its headers" else b""
+    url = server.answer("/a", Reply(raw=after(head, dripping(DRIPS[what], over, 0.02))))
+
+    try:
+        with took(under=5), pytest.raises(FeedUnreachable, match="not complete within 1 seconds"):
+            HttpClient(limits=Limits(total_seconds=0.8, read_seconds=5)).download(
+                url, tmp_path / "a"
+            )
+        assert soon(lambda: THREAD_NAME not in {thread.name for thread in threading.enumerate()})
+    finally:
+        over.set()
+
+
+def test_f4_a_tls_greeting_that_never_comes_is_cut_off_too(tmp_path: Path) -> None:
+    limits = Limits(total_seconds=0.5, read_seconds=60, connect_seconds=60)
+
+    late = pytest.raises(FeedUnreachable, match="not complete within")
+    with silent_port() as base, took(under=5), late:
+        HttpClient(limits=limits).download(f"{base}/a", tmp_path / "a")
+
+
+def test_f4_all_documents_of_a_feed_share_one_deadline_and_its_pauses_count(
+    server: FeedServer, tmp_path: Path
+) -> None:
+    clock = Clock()
+    url = server.answer("/a", Reply(b"data"))
+    worker = client(clock).within(100)
+    worker.sleep(60)
+    assert worker.download(url, tmp_path / "a").changed
+
+    with pytest.raises(FeedUnreachable, match="the 100 seconds for this feed are over"):
+        worker.sleep(60)
+    clock.at += 60
+    with pytest.raises(FeedUnreachable, match="not complete within 0 seconds"):
+        worker.download(url, tmp_path / "a")
+
+    assert len(server.requests) == 1
 
 
 def test_a_missing_document_is_not_asked_for_again(server: FeedServer, tmp_path: Path) -> None:

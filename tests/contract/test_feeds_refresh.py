@@ -2,19 +2,27 @@
 
 import gzip
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from tests.cases.feeds.server import FeedServer, Reply, feed_server
 from wavemend.errors import FeedError
+from wavemend.feeds import Document, Feed, Heading, Sink
 from wavemend.feeds.http import HttpClient, Limits
 from wavemend.feeds.intelligence import load_intelligence
-from wavemend.feeds.refresh import FeedResult, FeedStatus, RefreshConfig, refresh
+from wavemend.feeds.kev import KevFeed
+from wavemend.feeds.refresh import (
+    FeedResult,
+    FeedStatus,
+    RefreshConfig,
+    feeds_to_refresh,
+    refresh,
+)
 from wavemend.feeds.snapshots import cache_lock, read_current
+from wavemend.testing.feed_server import FeedServer, Reply, feed_server
 
 CASES = Path(__file__).parents[1] / "cases" / "feeds"
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -22,7 +30,7 @@ BOMB = gzip.compress(b"0" * 100_000_000, 9)
 
 
 def epss(count: int = 100, day: str = "2026-11-20", extra: str = "") -> bytes:
-    rows = "".join(f"CVE-2026-{number:05},0.{number:05},0.5\n" for number in range(count))
+    rows = "".join(f"CVE-2026-{10_000 + number},0.{number:05},0.5\n" for number in range(count))
     head = f"#model_version:v2026.06.15,score_date:{day}T12:55:00Z\ncve,epss,percentile\n"
     return gzip.compress((head + rows + extra).encode())
 
@@ -34,7 +42,7 @@ def kev(count: int = 100, released: str = "2026-11-19T17:00:00Z") -> bytes:
         "vulnerabilityName": "A name",
         "knownRansomwareCampaignUse": "Unknown",
     }
-    lines = [{"cveID": f"CVE-2026-{number:05}", **entry} for number in range(count)]
+    lines = [{"cveID": f"CVE-2026-{10_000 + number}", **entry} for number in range(count)]
     catalogue = {"catalogVersion": "2026.11.19", "dateReleased": released, "count": count}
     return json.dumps({**catalogue, "vulnerabilities": lines}).encode()
 
@@ -76,14 +84,14 @@ FAULTS = {
     "f3 cut transfer": ("kev", Reply(kev(), cut=500), "no complete answer"),
     "f3 cut file": ("epss", Reply(epss()[:-200]), "ends too early"),
     "f5 flood": ("kev", Reply(b" " * 11_000_000), "announces 11000000 bytes"),
-    "f6 gzip bomb": ("epss", Reply(BOMB), "more than 200 times: a gzip bomb"),
+    "f6 gzip bomb": ("epss", Reply(BOMB), "more than 200 times: a bomb"),
     "f7 deep nesting": ("kev", Reply(b"[" * 200_000), "nested too deeply"),
     "f8 not a number": ("kev", Reply(b'{"count": NaN}'), "not valid JSON: NaN"),
     "f8 infinite": ("kev", Reply(b'{"count": 1e999}'), "too large for a number"),
     "f8 key twice": ("kev", Reply(b'{"count": 1, "count": 0}'), "occurs twice"),
     "f8 score over one": ("epss", Reply(epss(extra="CVE-2025-0001,1.5,0.5\n")), "from 0 to 1"),
     "f8 score not a number": ("epss", Reply(epss(extra="CVE-2025-0001,nan,1\n")), "not a table"),
-    "f8 cve twice": ("epss", Reply(epss(extra="CVE-2026-00001,0.5,0.5\n")), "occurs twice"),
+    "f8 cve twice": ("epss", Reply(epss(extra="CVE-2026-10001,0.5,0.5\n")), "occurs twice"),
     "f9 key renamed": ("kev", Reply(kev().replace(b"dueDate", b"dueOn")), "cannot be read"),
     "f11 rollback": ("kev", Reply(kev(released="2026-11-18T17:00:00Z")), "older than the copy"),
     "f12 from the future": ("kev", Reply(kev(released="2099-01-01T00:00:00Z")), "in the future"),
@@ -149,7 +157,7 @@ def test_a_good_copy_replaces_the_older_one_and_an_unchanged_one_is_confirmed(
     assert again.snapshot.fetched_at == later
     assert newer.status is FeedStatus.REFRESHED
     assert world.current_count("kev") == 99
-    assert newer.relaxed == ("CVE-2026-00099 is no longer in the catalogue.",)
+    assert newer.relaxed == ("CVE-2026-10099 is no longer in the catalogue.",)
 
 
 def test_f10_a_frozen_feed_turns_stale_by_its_own_date_however_often_it_answers(
@@ -166,7 +174,7 @@ def test_f10_a_frozen_feed_turns_stale_by_its_own_date_however_often_it_answers(
     (after,) = (item for item in frozen.snapshots if item.feed == "epss")
     assert (before.stale, before.note) == (False, "")
     assert (after.stale, after.note) == (True, "stale: the data is of 2026-11-20, 10 days old.")
-    assert frozen.vulnerability("CVE-2026-00050").epss is not None
+    assert frozen.vulnerability("CVE-2026-10050").epss is not None
 
 
 def test_a_feed_that_was_not_confirmed_for_too_long_is_stale(world: World) -> None:
@@ -254,24 +262,41 @@ def test_what_the_real_catalogue_took_back_within_a_year_is_named(tmp_path: Path
     )
 
 
-def test_a_damaged_cache_is_missing_with_its_reason_and_a_refresh_mends_it(world: World) -> None:
-    first = world.refresh("kev", Reply(kev()))
+def test_a_damaged_copy_is_missing_with_its_reason_and_a_refresh_compiles_it_again(
+    world: World,
+) -> None:
+    first = world.refresh("kev", Reply(kev(), headers={"ETag": '"1"'}))
     assert first.snapshot is not None
-    (stored,) = (world.cache / "kev" / first.snapshot.digest / "documents").iterdir()
-    stored.write_bytes(b"{}")
+    (world.cache / "kev" / first.snapshot.digest / "content.sqlite").write_bytes(b"nonsense")
 
     (snapshot,) = (i for i in load_intelligence(world.cache, NOW).snapshots if i.feed == "kev")
-    mended = world.refresh("kev", Reply(kev()))
+    mended = world.refresh("kev")
 
     assert snapshot.missing
     assert "is not what was accepted" in snapshot.note
+    assert mended.status is FeedStatus.UNCHANGED
+    assert mended.reason.endswith("It was compiled again from its documents.")
+    assert world.current_count("kev") == 100
+
+
+def test_a_copy_that_is_damaged_beyond_repair_is_fetched_again_and_that_is_said(
+    world: World,
+) -> None:
+    first = world.refresh("kev", Reply(kev()))
+    assert first.snapshot is not None
+    state = world.cache / "kev" / first.snapshot.digest
+    (state / "content.sqlite").unlink()
+    (stored,) = (state / "documents").iterdir()
+    stored.write_bytes(b"{}")
+
+    mended = world.refresh("kev", Reply(kev()))
+
     assert mended.status is FeedStatus.REFRESHED
+    assert "is not what was accepted" in mended.reason
     assert world.current_count("kev") == 100
 
 
 def test_a_mirror_is_asked_when_the_first_address_refuses(tmp_path: Path) -> None:
-    from wavemend.feeds.kev import KevFeed
-
     with feed_server() as server:
         first = server.answer("/first", Reply(status=403))
         second = server.answer("/second", Reply(kev()))
@@ -283,6 +308,101 @@ def test_a_mirror_is_asked_when_the_first_address_refuses(tmp_path: Path) -> Non
     assert result.status is FeedStatus.REFRESHED
     assert result.snapshot is not None
     assert result.snapshot.source == second
+
+
+def test_no_fault_of_one_feed_keeps_another_from_being_refreshed(tmp_path: Path) -> None:
+    class Broken(KevFeed):
+        """A reader with a bug in it."""
+
+        def parse(self, documents: Sequence[Document], sink: Sink) -> Heading:
+            raise KeyError(f"a bug in {len(documents)} documents for {sink}"[:5])
+
+    def not_there() -> Feed:
+        raise ModuleNotFoundError("no module of that name")
+
+    for name in ("bad", "gone", "kev"):
+        (tmp_path / "in" / name).mkdir(parents=True)
+        (tmp_path / "in" / name / "kev.json").write_bytes(kev())
+    table = {
+        "bad": lambda: Broken(name="bad"),
+        "gone": not_there,
+        "kev": KevFeed,
+    }
+    config = RefreshConfig(directory=tmp_path / "in", feeds=("bad", "gone", "kev"))
+
+    results = refresh(config, tmp_path / "cache", NOW, table=table)
+
+    assert [item.status.value for item in results] == ["missing", "missing", "refreshed"]
+    assert "a fault in the reader of this feed" in results[0].reason
+    assert "KeyError: 'a bug' at test_feeds_refresh.py:" in results[0].reason
+
+
+def test_a_full_disk_keeps_the_old_copy_and_says_so(world: World) -> None:
+    world.refresh("kev", Reply(kev()))
+    home = world.cache / "kev"
+    (home / "refused.json").mkdir()  # a place that cannot be written, for root too
+
+    result = world.refresh("kev", Reply(kev(10, "2026-11-20T09:00:00Z")))
+
+    assert result.status is FeedStatus.KEPT_OLD
+    assert "cannot be stored" in result.reason
+    assert world.current_count("kev") == 100
+
+
+def test_the_time_for_all_feeds_is_bounded_and_who_finds_none_left_keeps_its_copy(
+    tmp_path: Path,
+) -> None:
+    at = [0.0]
+    with feed_server() as server:
+
+        def slow() -> None:
+            at[0] += 1.0
+
+        first = server.answer("/a", Reply(kev(), drip=slow))
+        second = server.answer("/b", Reply(kev()))
+        table = {
+            "a": lambda: KevFeed(name="a", sources=(first,)),
+            "b": lambda: KevFeed(name="b", sources=(second,)),
+        }
+        client = HttpClient(clock=lambda: at[0], sleep=lambda _: None)
+        config = RefreshConfig(feeds=("a", "b"), total_seconds=50)
+
+        results = refresh(config, tmp_path, NOW, client=client, table=table)
+
+    assert [item.status.value for item in results] == ["missing", "missing"]
+    assert "not complete within 50 seconds" in results[0].reason
+    assert "not complete within 0 seconds" in results[1].reason
+    assert [path for path, _ in server.requests] == ["/a"]
+
+
+def test_the_feeds_of_a_refresh_are_the_default_ones_those_fetched_before_and_those_named(
+    world: World, tmp_path: Path
+) -> None:
+    assert feeds_to_refresh(RefreshConfig(), world.cache) == ("debian", "epss", "kev", "nvd")
+
+    (world.cache / "suse").mkdir(parents=True)
+    (world.cache / "suse" / "current.json").touch()
+    (tmp_path / "in" / "rocky").mkdir(parents=True)
+    config = RefreshConfig(directory=tmp_path / "in", sources={"rpm": "almalinux-9=https://x"})
+
+    assert feeds_to_refresh(config, world.cache) == (
+        "debian",
+        "epss",
+        "kev",
+        "nvd",
+        "rocky",
+        "rpm",
+        "suse",
+    )
+    assert feeds_to_refresh(RefreshConfig(feeds=("kev",)), world.cache) == ("kev",)
+
+
+def test_a_feed_without_an_address_of_its_own_asks_for_one(tmp_path: Path) -> None:
+    table = {"mine": lambda: KevFeed(name="mine", sources=())}
+
+    (result,) = refresh(RefreshConfig(feeds=("mine",)), tmp_path, NOW, table=table)
+
+    assert result.reason.startswith("feed mine has no address of its own: name one, --source mine=")
 
 
 def test_two_refreshes_do_not_work_on_one_cache(tmp_path: Path) -> None:

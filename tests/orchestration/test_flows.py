@@ -1,12 +1,19 @@
 """All flows load in Prefect and run to their state through their deployments."""
 
+import json
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tasks.feeds import EXPLOITED_EVENT
 from tests.orchestration.artifacts import by_key
 from tests.world.fleet import CLOSED
 from tests.world.world import World
+from wavemend.ledger.assessments import Question, open_findings
 from wavemend.ledger.intake import current_fleet
 
 pytestmark = pytest.mark.orchestration
@@ -36,9 +43,12 @@ def test_every_flow_has_its_deployment(world: World) -> None:
 def test_feeds_are_refreshed_and_shown_with_their_age(world: World) -> None:
     run = world.run_deployment("refresh-feeds/daily")
 
-    assert told(run) == ("COMPLETED", "4 feeds are current")
-    (table,) = by_key(world, run["id"]).values()
-    assert {row["feed"] for row in table.rows()} == {"debian", "epss", "kev", "nvd"}
+    assert told(run) == ("COMPLETED", "4 feeds are current; 0 newly exploited")
+    tables = by_key(world, run["id"])
+    rows = tables["feeds"].rows()
+    assert {row["feed"] for row in rows} == {"debian", "epss", "kev", "nvd"}
+    assert all(row["age"] and row["changed since the copy before"] for row in rows)
+    assert tables["newly-exploited"].rows() == []
 
 
 def test_a_scan_tells_what_every_host_lacks_and_changes_nothing(world: World) -> None:
@@ -53,6 +63,70 @@ def test_a_scan_tells_what_every_host_lacks_and_changes_nothing(world: World) ->
     assert rows["late1"]["note"] == ("SIMULATED" if world.hosts.simulated else "")
     assert world.packages("late1") == before
     assert world.journal("late1") == []
+
+
+def test_a_cve_that_becomes_exploited_is_shown_and_an_automation_can_act_on_it(
+    world: World,
+) -> None:
+    """Overnight the catalogue lists a CVE that a host has: nobody scans, everybody is told."""
+    world.run_deployment("scan-fleet/daily", tenant="late")
+    with world.ledger.reading() as book:
+        line = next(line for line in open_findings(book, Question(tenant="late")) if not line.kev)
+    automation = wait_for(world, EXPLOITED_EVENT)
+    list_as_exploited(world.feeds / "kev" / "known_exploited_vulnerabilities.json", line.cve)
+
+    run = world.run_deployment("refresh-feeds/daily")
+
+    assert run["state"]["type"] == "COMPLETED"
+    rows = by_key(world, run["id"])["newly-exploited"].rows()
+    assert (line.cve, "late") in {(row["CVE"], row["company"]) for row in rows}
+    assert any(line.host in row["hosts"] for row in rows)
+    with world.ledger.reading() as book:
+        (now,) = open_findings(book, Question(finding_id=line.finding_id, host=line.host))
+    assert now.kev
+    assert now.order < line.order
+    eventually(lambda: was_triggered(world, automation), "the automation was triggered")
+
+
+def wait_for(world: World, event: str) -> str:
+    """Make an automation as an operator would; its action is nothing, that it acts is seen."""
+    trigger = {
+        "type": "event",
+        "posture": "Reactive",
+        "expect": [event],
+        "match": {"prefect.resource.id": "wavemend.cve.*", "wavemend.tenant": "late"},
+        "threshold": 1,
+        "within": 0,
+    }
+    body = {"name": f"on {event}", "trigger": trigger, "actions": [{"type": "do-nothing"}]}
+    return str(world.api.post("/automations/", body)["id"])
+
+
+def list_as_exploited(catalogue: Path, cve: str) -> None:
+    """Write the catalogue of the day after, with one CVE more."""
+    body = json.loads(catalogue.read_text())
+    released = datetime.fromisoformat(body["dateReleased"]) + timedelta(days=1)
+    entry = {**body["vulnerabilities"][0], "cveID": cve, "dateAdded": f"{released:%Y-%m-%d}"}
+    entry["dueDate"] = f"{released + timedelta(days=14):%Y-%m-%d}"
+    body["vulnerabilities"].append(entry)
+    body["count"] += 1
+    body["dateReleased"] = released.isoformat()
+    body["catalogVersion"] = f"{released:%Y.%m.%d}"
+    catalogue.write_text(json.dumps(body))
+
+
+def was_triggered(world: World, automation: str) -> bool:
+    asked = {"filter": {"event": {"name": ["prefect.automation.triggered"]}}, "limit": 50}
+    found = world.api.post("/events/filter", asked)["events"]
+    resource = f"prefect.automation.{automation}"
+    return any(event["resource"]["prefect.resource.id"] == resource for event in found)
+
+
+def eventually(condition: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, f"not within {seconds:.0f} s: {what}"
+        time.sleep(0.5)
 
 
 def test_compliance_counts_every_company_and_calls_unseen_hosts_unknown(world: World) -> None:

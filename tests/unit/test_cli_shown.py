@@ -19,7 +19,7 @@ from wavemend.ledger import approvals, audit
 from wavemend.ledger import rollouts as ledger_rollouts
 from wavemend.ledger.store import Ledger
 from wavemend.ledger.tables import PlanRow
-from wavemend.observations import Ranked
+from wavemend.observations import Ranked, line_of
 from wavemend.plans import Plan
 from wavemend.scoring import Lane, Priority
 
@@ -114,7 +114,7 @@ def test_no_cell_of_a_finding_is_read_as_markup() -> None:
         tenant="acme",
         host=HOSTILE,
         cve=HOSTILE,
-        source_package=HOSTILE,
+        package=HOSTILE,
         binaries=(),
         installed=HOSTILE,
         fixed=HOSTILE,
@@ -123,13 +123,14 @@ def test_no_cell_of_a_finding_is_read_as_markup() -> None:
     )
     priority = Priority(lane=Lane.ROUTINE, order=(), due=None, due_reason="", contributions=())
 
-    table = findings_table(
-        [Ranked(finding=finding, vulnerability=Vulnerability(cve=HOSTILE), priority=priority)]
-    )
+    known = Vulnerability(cve=HOSTILE)
+    line = line_of(Ranked(finding=finding, vulnerability=known, priority=priority))
+
+    table = findings_table([line])
 
     for column in table.columns:
         for cell in column.cells:
-            assert str(cell) in {SPELLED, "", Lane.ROUTINE}
+            assert str(cell) in {SPELLED, "", "f", Lane.ROUTINE}
             assert isinstance(cell, Text)  # a plain str would be read as markup
 
 

@@ -5,16 +5,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from wavemend.advisories import (
-    Advisory,
-    AdvisoryStatus,
-    FeedSnapshot,
-    Intelligence,
-    Vulnerability,
-    cve_order,
-)
-from wavemend.findings import HostFindings, match
+from wavemend import matching
+from wavemend.advisories import Advisory, AdvisoryStatus, FeedSnapshot, Vulnerability, cve_order
+from wavemend.findings import HostFindings
 from wavemend.hosts import Facts, Host, InstalledPackage, PendingUpdate
+from wavemend.knowledge import Intelligence
 from wavemend.observations import Ranked
 from wavemend.reporting.findings import _closed
 from wavemend.scoring import Lane, Priority
@@ -37,7 +32,7 @@ def says(
         feed="debian",
         document=f"osv/{id or cve}.json",
         release="bookworm",
-        source_package=source,
+        package=source,
         fixed_version=fixed,
         status=status or (AdvisoryStatus.FIXED if fixed else AdvisoryStatus.UNFIXED),
         cves=(cve,),
@@ -48,7 +43,7 @@ def says(
 def knowing(*advisories: Advisory) -> Intelligence:
     found: dict[tuple[str, str], tuple[Advisory, ...]] = {}
     for item in advisories:
-        key = (item.release, item.source_package)
+        key = (item.release, item.package)
         found[key] = (*found.get(key, ()), item)
     snapshot = FeedSnapshot(
         feed="debian", source="", digest="d1", fetched_at=NOON, data_date=NOON, count=1
@@ -105,6 +100,10 @@ def facts(
     )
 
 
+def match(host: Host, seen: Facts, known: Intelligence) -> HostFindings:
+    return matching.match(host, seen, known, today=NOON.date())
+
+
 def cves(found: HostFindings) -> list[str]:
     return [item.cve for item in found.findings]
 
@@ -125,6 +124,8 @@ def test_a_missing_fix_is_a_finding_that_shows_how_we_know() -> None:
     assert finding.fix_pending
     assert finding.because.document == "osv/CVE-2026-1.json"
     assert finding.because.compared == "openssl 3.0.19-1~deb12u2 < 3.0.22-1~deb12u1"
+    assert finding.because.order == "dpkg"
+    assert finding.because.document_date == NOON.date()
 
 
 def test_what_the_vendor_marks_fixed_in_the_installed_version_is_never_missing() -> None:
@@ -204,6 +205,7 @@ def test_a_host_of_an_unknown_release_is_unknown_not_clean() -> None:
 
     assert found.findings == ()
     assert "nothing is known of 1 packages" in found.unmatched[0].reason
+    assert (found.packages, found.judged, found.unmatched[0].packages) == (1, 0, 1)
 
 
 def test_a_version_that_cannot_be_compared_is_counted_as_such() -> None:
@@ -256,6 +258,7 @@ def test_not_affected_is_clean_and_unfixed_is_a_finding_without_a_fix() -> None:
 
     assert (finding.cve, finding.fixed, finding.unimportant) == ("CVE-2026-2", None, True)
     assert finding.because.compared == "zip 3.0-13, no fixed version"
+    assert finding.because.order == ""  # nothing was compared
 
 
 def test_equal_inputs_give_equal_findings_sorted_by_the_number_of_the_cve() -> None:
@@ -270,6 +273,7 @@ def test_equal_inputs_give_equal_findings_sorted_by_the_number_of_the_cve() -> N
     assert first == match(WEB1, other, known)
     assert cves(first) == ["CVE-2026-99999", "CVE-2026-116303"]
     assert sorted(cves(first), key=cve_order) == cves(first)
+    assert first.findings[0].id == "1a6189c02d3b9da7"  # kept in ledgers: it must never change
     other_tenant = replace(WEB1, tenant="other")
     assert match(other_tenant, one, known).findings[0].id != first.findings[0].id
 

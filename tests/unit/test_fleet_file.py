@@ -4,6 +4,7 @@ import json
 import random
 import subprocess
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wavemend.errors import FleetError
+from wavemend.feed_names import FEED_NAMES
+from wavemend.feeds import FEEDS
 from wavemend.fleet import Fleet, RolloutKey, Scope, fleet_from_document
 from wavemend.inventory import INVENTORIES
 from wavemend.inventory.fleet_docs import fleet_reference, fleet_schema_text
@@ -308,3 +311,36 @@ def test_every_key_of_the_file_says_what_it_means() -> None:
         assert form["description"], name
         for key, field in form["properties"].items():
             assert field.get("description"), f"{name}.{key}"
+
+
+WAIVERS = """\
+waivers:
+  - name: old-ssl
+    tenant: acme
+    owner: alice@acme.example
+    reason: the service behind it is switched off in March
+    until: 2027-03-27
+    cve: CVE-2024-6119
+    select: ring=pilot
+  - name: everywhere
+    owner: alice@acme.example
+    reason: the package is installed and never started
+    until: 2027-03-27
+    package: avahi
+"""
+
+
+def test_a_waiver_ends_with_its_last_day_where_the_company_is(tmp_path: Path) -> None:
+    """28 March 2027 is the day on which Berlin turns its clocks: midnight is at 23:00 UTC."""
+    fleet = load(tmp_path, RIGHT + WAIVERS)
+
+    assert [waiver.id for waiver in fleet.waivers] == ["everywhere", "old-ssl"]
+    everywhere, old = fleet.waivers
+    assert old.until == datetime(2027, 3, 27, 23, tzinfo=UTC)
+    assert everywhere.until == datetime(2027, 3, 28, tzinfo=UTC)
+    assert fleet.waivers_of("acme") == fleet.waivers
+    assert fleet.waivers_of("other") == (everywhere,)
+
+
+def test_the_inventory_knows_exactly_the_feeds_there_are() -> None:
+    assert set(FEEDS) == FEED_NAMES

@@ -1,14 +1,18 @@
 """An update is as urgent as the worst it fixes on this host, and none is left out."""
 
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 from tests.unit.test_findings import WEB1, facts, knowing, offer, package, says
 from tests.unit.test_scoring import EXPOSED, KEV, NOON
-from wavemend.advisories import Intelligence, Vulnerability
-from wavemend.findings import match
+from wavemend.advisories import UpdateClass, Vulnerability
+from wavemend.findings import Because, Finding, HostFindings
 from wavemend.hosts import Host
-from wavemend.scoring import rank_updates
+from wavemend.knowledge import Intelligence
+from wavemend.matching import match
+from wavemend.policy.waivers import Waiver
+from wavemend.scoring import Lane, RankedUpdate, rank_updates
+from wavemend.versions import Scheme, order_name
 
 
 def ranked(intelligence: Intelligence, host: Host = WEB1) -> list[tuple[str, str, int]]:
@@ -26,7 +30,9 @@ def ranked(intelligence: Intelligence, host: Host = WEB1) -> list[tuple[str, str
             offer("zip", "3.0-14"),
         ),
     )
-    rows = rank_updates(host, seen, match(host, seen, intelligence), intelligence, NOON)
+    rows = rank_updates(
+        host, seen, match(host, seen, intelligence, today=NOON.date()), intelligence, NOON
+    )
     return [(row.update.name, row.priority.lane.value, len(row.cves)) for row in rows]
 
 
@@ -59,7 +65,9 @@ def test_a_security_update_without_a_known_cve_goes_ahead_on_an_exposed_host_and
     assert [lane for name, lane, _ in rows if name == "bash"] == ["routine"]
     assert {lane for name, lane, _ in rows if name != "bash"} == {"expedited"}
     seen = facts(package("tzdata", "1"), pending=(offer("tzdata", "2"),))
-    (row,) = rank_updates(EXPOSED, seen, match(EXPOSED, seen, known), known, NOON)
+    (row,) = rank_updates(
+        EXPOSED, seen, match(EXPOSED, seen, known, today=NOON.date()), known, NOON
+    )
     assert "No CVE known, security origin" in row.priority.due_reason
     assert row.security
 
@@ -72,7 +80,7 @@ def test_the_earliest_due_date_of_all_cves_governs_the_update() -> None:
     )
     seen = facts(package("libssl3", "3.0.19-1", "openssl"), pending=(offer("libssl3", "3.0.22-1"),))
 
-    (row,) = rank_updates(WEB1, seen, match(WEB1, seen, known), known, NOON)
+    (row,) = rank_updates(WEB1, seen, match(WEB1, seen, known, today=NOON.date()), known, NOON)
 
     assert row.priority.contributions[0].value == "CVE-2026-3"
     assert row.priority.due == datetime(2026, 11, 21, 23, 59, 59, tzinfo=UTC)
@@ -86,3 +94,69 @@ def test_the_order_does_not_depend_on_the_order_of_the_input() -> None:
     backwards = replace(known, advisories={key: known.advisories[key][::-1] for key in keys})
 
     assert ranked(backwards) == first
+
+
+def rpm_finding(update_class: UpdateClass, severity: str = "", cve: str = "") -> Finding:
+    """Return a finding of a vendor that speaks of installed packages, not of sources."""
+    return Finding(
+        id=f"{update_class}{cve}",
+        tenant="acme",
+        host="web1",
+        cve=cve,
+        package="openssl-libs",
+        binaries=("openssl-libs",),
+        installed="1:3.0.1-1.el9",
+        fixed="1:3.0.1-2.el9",
+        fix_pending=True,
+        because=Because(feed="almalinux", document="d", compared="", order=order_name(Scheme.RPM)),
+        advisory="ALBA-2026:1",
+        update_class=update_class,
+        severity=severity,
+    )
+
+
+def ranked_rpm(
+    *findings: Finding, waivers: tuple[Waiver, ...] = (), marked: frozenset[str] = frozenset()
+) -> RankedUpdate:
+    installed = package("openssl-libs", "1:3.0.1-1.el9", "openssl", "3.0.1-1.el9")
+    seen = facts(installed, pending=(offer("openssl-libs", "1:3.0.1-2.el9", security=False),))
+    matched = HostFindings(
+        host="web1", findings=findings, unmatched=(), packages=1, intelligence="i"
+    )
+    known = knowing(says("CVE-2026-1", "other", "1"))
+    (row,) = rank_updates(WEB1, seen, matched, known, NOON, waivers=waivers, marked=marked)
+    return row
+
+
+def test_an_update_closes_what_the_vendor_says_of_the_installed_package_by_its_own_name() -> None:
+    row = ranked_rpm(rpm_finding(UpdateClass.SECURITY, cve="CVE-2026-7"))
+
+    assert (row.cves, row.security) == (("CVE-2026-7",), True)
+
+
+def test_a_bug_fix_is_no_security_update_and_is_expedited_where_it_is_critical() -> None:
+    plain = ranked_rpm(rpm_finding(UpdateClass.BUGFIX))
+    critical = ranked_rpm(rpm_finding(UpdateClass.BUGFIX, "Important"))
+    marked = ranked_rpm(rpm_finding(UpdateClass.BUGFIX), marked=frozenset({"openssl-libs"}))
+
+    assert (plain.priority.lane, plain.security, plain.cves) == (Lane.ROUTINE, False, ())
+    assert critical.priority.lane is marked.priority.lane is Lane.EXPEDITED
+    assert critical.priority.contributions[0].value == "ALBA-2026:1"
+
+
+def test_an_update_is_waived_only_when_all_that_it_fixes_is() -> None:
+    cves = [rpm_finding(UpdateClass.SECURITY, cve=f"CVE-2026-{number}") for number in (7, 8)]
+    waiver = Waiver(
+        id="w",
+        tenant="",
+        owner="olga",
+        reason="a reason long enough",
+        until=NOON + timedelta(days=1),
+        cve="CVE-2026-7",
+    )
+    other = replace(waiver, id="x", cve="CVE-2026-8")
+
+    assert ranked_rpm(*cves, waivers=(waiver,)).priority.lane is Lane.ROUTINE
+    both = ranked_rpm(*cves, waivers=(waiver, other)).priority
+    assert (both.lane, both.due) == (Lane.IGNORED, None)
+    assert both.waiver in {waiver, other}

@@ -1,6 +1,7 @@
 """The whole product on one machine: hosts, a home of its own, Prefect's server and worker."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -49,8 +50,10 @@ class World:
         public = self.key("alice").with_suffix(".pub").read_text().split()
         line = f'{APPROVER} namespaces="patch-approval" {public[0]} {public[1]}\n'
         (self.home / "signers").write_text(line)
+        shutil.copytree(FEEDS, self.feeds)
         self.apply_fleet()
-        self.wavemend("feeds", "refresh", "--from", str(FEEDS), "--cache", str(self.home / "feeds"))
+        cache = str(self.home / "feeds")
+        self.wavemend("feeds", "refresh", "--from", str(self.feeds), "--cache", cache)
         self.up()
         self.ledger = Site(home=self.home).open_ledger()
 
@@ -63,13 +66,18 @@ class World:
         finally:
             self.hosts.down()
 
+    @property
+    def feeds(self) -> Path:
+        """The folder the feeds come from: a copy, so that a test can play upstream."""
+        return self.home / "feed-documents"
+
     # --- the operator's part ---
 
     def apply_fleet(self, *, with_closed: bool = True) -> None:
         """Apply the world's fleet file."""
         fleet = self.home / "fleet.yaml"
         text = fleet_text(
-            self.hosts.lab(), self.home, FEEDS, self._made_at, with_closed=with_closed
+            self.hosts.lab(), self.home, self.feeds, self._made_at, with_closed=with_closed
         )
         fleet.write_text(text)
         self.wavemend("fleet", "apply", str(fleet))

@@ -3,7 +3,9 @@
 import cyclopts
 
 from wavemend import __version__
-from wavemend.cli import approvals, control, feeds, findings, fleet, rollouts, stack
+from wavemend.cli import approvals, control, feeds, fleet, rollouts, simulate, stack
+from wavemend.cli.explain import explain
+from wavemend.cli.findings import findings
 from wavemend.cli.fleet_apply import apply
 
 app = cyclopts.App(
@@ -14,7 +16,9 @@ app = cyclopts.App(
 fleet.app.command(apply)
 app.command(fleet.app)
 app.command(feeds.app)
-app.command(findings.app)
+app.command(findings)
+app.command(explain)
+app.command(simulate.app)
 app.command(rollouts.app)
 app.command(control.audit_app)
 app.command(stack.up)

@@ -7,7 +7,7 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 
-from wavemend.approvals import load_signers, sign, statement
+from wavemend.approvals import sign, statement
 from wavemend.cli.here import here, ledger_here, prefect_here
 from wavemend.cli.resume import flow_run_state
 from wavemend.cli.shown import add_row, say, visible
@@ -15,6 +15,7 @@ from wavemend.errors import ApprovalRefused
 from wavemend.ledger import approvals, rollouts
 from wavemend.ledger.approvals import OpenRequest
 from wavemend.plans import Plan
+from wavemend.signatures import load_signers
 
 Key = Annotated[Path, Parameter(help="Private key to sign with; an agent or hardware key works.")]
 Reason = Annotated[str, Parameter(help="Why, in one sentence; it is signed too.")]

@@ -6,13 +6,14 @@ A feed may not read another feed. Refusing a bad copy, keeping the last good one
 age is done for all of them in `refresh.py` and `snapshots.py`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Protocol
 
-from wavemend.advisories import Advisory, Cvss, Epss, KevEntry, Reject, Ssvc
+from wavemend.advisories import Advisory, Cvss, Exploit, KevEntry, Lifecycle, Ssvc
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,26 +26,69 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Content:
-    """What one feed said. A feed fills what it knows and leaves the rest empty."""
+class Heading:
+    """What a feed says about itself."""
 
     data_date: datetime
     """The feed's own date, UTC-aware."""
-    count: int
-    """Entries in the feed, for noticing that it shrank."""
     model: str = ""
     coverage: Mapping[str, int] = field(default_factory=dict)
-    skipped: Mapping[str, int] = field(default_factory=dict)
-    rejects: tuple[Reject, ...] = ()
-    epss: Mapping[str, Epss] = field(default_factory=dict)
-    kev: Mapping[str, KevEntry] = field(default_factory=dict)
+    """How many used entries carry which field, for noticing that one was renamed."""
     kev_complete: bool = False
-    """True: a CVE that is not in `kev` is not in the catalogue. Only the catalogue says so."""
-    cvss: Mapping[str, tuple[Cvss, ...]] = field(default_factory=dict)
-    ssvc: Mapping[str, Ssvc] = field(default_factory=dict)
-    published: Mapping[str, datetime] = field(default_factory=dict)
-    summaries: Mapping[str, str] = field(default_factory=dict)
-    advisories: tuple[Advisory, ...] = ()
+    """True: a CVE no entry was given for is not in the catalogue. Only the catalogue says so."""
+
+
+class Sink(Protocol):
+    """Where a feed puts what it reads, as it reads it: a feed may be larger than memory.
+
+    Every entry of a document is counted in once (`entry`) and out once (`used`, `skip` or
+    `reject`); a feed whose counts do not balance is refused. What is given again for the same
+    CVE and kind replaces what was given before, except advisories and life cycles, which add up.
+    """
+
+    def entry(self, count: int = 1) -> None:
+        """Count entries read from a document."""
+        ...
+
+    def used(self, count: int = 1) -> None:
+        """Count entries that were taken."""
+        ...
+
+    def skip(self, reason: str, count: int = 1) -> None:
+        """Count entries that are not for us, by reason: another ecosystem, withdrawn."""
+        ...
+
+    def reject(self, where: str, reason: str) -> None:
+        """Name one entry that cannot be used, and why. Too many refuse the feed."""
+        ...
+
+    def flaw(self, where: str, reason: str) -> None:
+        """Name a part of a used entry that cannot be used; the rest of it is."""
+        ...
+
+    def epss(self, rows: Iterable[tuple[str, float, float | None]], *, day: date) -> None:
+        """Take EPSS rows: CVE, probability, percentile. The model is the heading's."""
+        ...
+
+    def kev(self, cve: str, entry: KevEntry) -> None: ...
+
+    def cvss(self, cve: str, candidates: tuple[Cvss, ...]) -> None: ...
+
+    def ssvc(self, cve: str, answers: Ssvc) -> None: ...
+
+    def exploits(self, cve: str, evidence: tuple[Exploit, ...]) -> None: ...
+
+    def published(self, cve: str, at: datetime) -> None: ...
+
+    def summary(self, cve: str, text: str) -> None: ...
+
+    def advisory(self, advisory: Advisory) -> None: ...
+
+    def lifecycle(self, lifecycle: Lifecycle) -> None: ...
+
+    def forget(self, cve: str) -> None:
+        """Drop everything this feed said of a CVE by CVE: a newer record replaces it whole."""
+        ...
 
 
 class Downloads(Protocol):
@@ -52,6 +96,11 @@ class Downloads(Protocol):
 
     @property
     def now(self) -> datetime: ...
+
+    @property
+    def since(self) -> datetime | None:
+        """The data date of the copy in use, for upstreams that can be asked for changes only."""
+        ...
 
     @property
     def api_key(self) -> str:
@@ -64,6 +113,27 @@ class Downloads(Protocol):
         """Store what `url` answers as document `name`, or keep the stored one if it is unchanged.
 
         With `fresh` no validator is sent. Raises FeedUnreachable or FeedRejected.
+        """
+        ...
+
+    def earlier(self, source: str) -> tuple[Document, ...]:
+        """Return the documents of the copy in use, by name, when it came from exactly this source.
+
+        Empty otherwise: another mirror, a folder, nothing stored.
+        """
+        ...
+
+    def keep(self, name: str) -> Document:
+        """Carry a document of the copy in use over as it is; not a change.
+
+        Raises FeedRejected when there is none of that name.
+        """
+        ...
+
+    def discard(self, name: str) -> None:
+        """Take a document of this run out again: it says nothing new, or was only a listing.
+
+        Raises FeedRejected when there is none of that name.
         """
         ...
 
@@ -96,39 +166,46 @@ class Feed(Protocol):
         """Say whether a file of an air-gapped folder is one of this feed's documents."""
         ...
 
-    def parse(self, documents: Sequence[Document]) -> Content:
-        """Read the documents. Pure; raises FeedRejected for what is not what it claims to be."""
+    def parse(self, documents: Sequence[Document], sink: Sink) -> Heading:
+        """Read the documents into the sink, in bounded memory.
+
+        Raises FeedRejected for what is not what it claims to be.
+        """
         ...
 
 
-def _debian() -> Feed:
-    from wavemend.feeds.debian import FEED
+def _feed(module: str) -> Callable[[], Feed]:
+    def load() -> Feed:
+        feed: Feed = import_module(f"wavemend.feeds.{module}").FEED
+        return feed
 
-    return FEED
-
-
-def _epss() -> Feed:
-    from wavemend.feeds.epss import FEED
-
-    return FEED
-
-
-def _kev() -> Feed:
-    from wavemend.feeds.kev import FEED
-
-    return FEED
-
-
-def _nvd() -> Feed:
-    from wavemend.feeds.nvd import FEED
-
-    return FEED
+    return load
 
 
 FEEDS: Mapping[str, Callable[[], Feed]] = {
-    "debian": _debian,
-    "epss": _epss,
-    "kev": _kev,
-    "nvd": _nvd,
+    "almalinux": _feed("almalinux"),
+    "cve": _feed("cve_records"),
+    "debian": _feed("debian"),
+    "debian-support": _feed("debian_support"),
+    "debian-tracker": _feed("debian_tracker"),
+    "endoflife": _feed("endoflife"),
+    "epss": _feed("epss"),
+    "exploitdb": _feed("exploitdb"),
+    "kev": _feed("kev"),
+    "metasploit": _feed("metasploit"),
+    "msrc": _feed("msrc"),
+    "nuclei": _feed("nuclei"),
+    "nvd": _feed("nvd"),
+    "rocky": _feed("rocky"),
+    "rpm": _feed("updateinfo"),
+    "suse": _feed("suse"),
+    "ubuntu": _feed("ubuntu"),
+    "ubuntu-notices": _feed("ubuntu_notices"),
 }
-"""Imported when first used: pandas alone takes a second."""
+"""Imported when first used: a refresh of one feed needs no other's libraries."""
+
+CORE_FEEDS = frozenset({"epss", "kev"})
+"""Without these no priority can be trusted, whatever the fleet consists of."""
+
+DEFAULT_FEEDS = ("debian", "epss", "kev", "nvd")
+"""What is loaded and refreshed where nobody named any: scores, and fixes for Debian hosts."""

@@ -5,15 +5,18 @@ reader alone would let pass NaN, 1e999 and keys that occur twice, and would fail
 with an error that is not a ValueError.
 """
 
+import bz2
 import json
+import lzma
 import math
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 from wavemend.errors import FeedRejected
 from wavemend.feeds import Document
@@ -24,7 +27,7 @@ CVE_ID = re.compile(CVE_PATTERN)
 
 MIB = 1_048_576
 RATIO_LIMIT = 200
-"""Real feeds compress 4 to 20 times; a bomb of 194 kB made 200 MB, which is 1,028 times."""
+"""For gzip and zip. Real feeds compress 4 to 20 times; a bomb of 194 kB made 200 MB: 1,028."""
 RATIO_FREE_BYTES = 4 * MIB
 """The ratio is judged only above this: a few repeated lines compress well and harm nobody."""
 MOST_MEMBERS = 1_000_000
@@ -48,29 +51,91 @@ def is_html(head: bytes) -> bool:
     return start.startswith((b"<!doctype html", b"<html", b"<head", b"<body"))
 
 
-def inflate(chunks: Iterator[bytes], *, most: int, where: str) -> Iterator[bytes]:
-    """Yield the decompressed bytes of a gzip stream, at most `most`, at most RATIO_LIMIT times."""
-    engine = zlib.decompressobj(wbits=31)
+class _Engine(Protocol):
+    """What gzip, bzip2 and xz decompressors of the standard library have in common."""
+
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def unused_data(self) -> bytes: ...
+
+    def decompress(self, data: bytes, max_length: int = ..., /) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Packing:
+    """One way of compressing: how it is told apart, and how far it squeezes in earnest."""
+
+    name: str
+    magic: bytes
+    ratio: int
+    """Real documents reach 286 times with xz (MSRC's repeat whole paragraphs), 20 with gzip."""
+    engine: Callable[[], _Engine]
+
+
+class _Gzip:
+    """zlib's own form differs: it hands back what it did not look at, the others keep it."""
+
+    def __init__(self) -> None:
+        self._engine = zlib.decompressobj(wbits=31)
+        self._rest = b""
+
+    @property
+    def eof(self) -> bool:
+        return self._engine.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._engine.unused_data
+
+    def decompress(self, data: bytes, max_length: int = -1, /) -> bytes:
+        out = self._engine.decompress(self._rest + data, max_length)
+        self._rest = self._engine.unconsumed_tail
+        return out
+
+
+_XZ_MEMORY = 128 * MIB
+PACKINGS = (
+    Packing("gzip", b"\x1f\x8b", RATIO_LIMIT, _Gzip),
+    Packing("bzip2", b"BZh", 1_000, bz2.BZ2Decompressor),
+    Packing("xz", b"\xfd7zXZ\x00", 1_000, lambda: lzma.LZMADecompressor(memlimit=_XZ_MEMORY)),
+)
+
+
+def packing_of(head: bytes) -> Packing | None:
+    """Return how a document is compressed, by its first bytes; None: it is not."""
+    return next((item for item in PACKINGS if head.startswith(item.magic)), None)
+
+
+def unpacked(
+    chunks: Iterator[bytes], packing: Packing, *, most: int, where: str
+) -> Iterator[bytes]:
+    """Yield the decompressed bytes, at most `most`, and not squeezed more than is plausible."""
+    engine = packing.engine()
     taken = given = 0
     for chunk in chunks:
         taken += len(chunk)
         data = chunk
-        while data:
-            if engine.eof:  # a further gzip member: `cat a.gz b.gz` is a valid file
-                engine = zlib.decompressobj(wbits=31)
+        while data or not engine.eof:
+            if engine.eof:  # a further member: `cat a.gz b.gz` is a valid file
+                engine = packing.engine()
             try:
                 out = engine.decompress(data, _CHUNK)
-            except zlib.error as error:
-                reject(where, f"damaged gzip data ({error}).")
-            data = engine.unused_data if engine.eof else engine.unconsumed_tail
+            except (zlib.error, lzma.LZMAError, OSError, EOFError) as error:
+                reject(where, f"damaged {packing.name} data ({error}).")
+            data = engine.unused_data if engine.eof else b""
             given += len(out)
             if given > most:
                 reject(where, f"decompresses to more than {most} bytes.")
-            if given > RATIO_FREE_BYTES and given > RATIO_LIMIT * taken:
-                reject(where, f"decompresses more than {RATIO_LIMIT} times: a gzip bomb.")
-            yield out
+            if given > RATIO_FREE_BYTES and given > packing.ratio * taken:
+                reject(where, f"decompresses more than {packing.ratio} times: a bomb.")
+            if out:
+                yield out
+            elif not data:
+                break
     if not engine.eof:
-        reject(where, "the gzip data ends too early: the file was cut off.")
+        reject(where, f"the {packing.name} data ends too early: the file was cut off.")
 
 
 def file_chunks(path: Path) -> Iterator[bytes]:
@@ -81,15 +146,16 @@ def file_chunks(path: Path) -> Iterator[bytes]:
 
 
 def read_bytes(document: Document, *, most: int) -> bytes:
-    """Return a document's content, decompressed where it is gzip, at most `most` bytes."""
+    """Return a document's content, decompressed where it is compressed, at most `most` bytes."""
     size = document.path.stat().st_size
     if size > most:
         reject(document.name, f"is larger than {most} bytes.")
     body = b"".join(file_chunks(document.path))
     for _ in range(LAYERS):
-        if not body.startswith(b"\x1f\x8b"):
+        packing = packing_of(body)
+        if packing is None:
             break
-        body = b"".join(inflate(iter((body,)), most=most, where=document.name))
+        body = b"".join(unpacked(iter((body,)), packing, most=most, where=document.name))
     if is_html(body):
         reject(document.name, "is a web page, not the feed: a login or block page came instead.")
     if not body.strip():
@@ -119,30 +185,53 @@ def zip_members(document: Document, *, most: int, most_total: int) -> Iterator[t
         reject(document.name, f"is not a whole zip file: {error}.")
 
 
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = sorted({key for key in keys if keys.count(key) > 1})
+        raise ValueError(f"key {twice[0]!r} occurs twice in one object")
+    return found
+
+
+def _constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:20]} is too large for a number")
+    return number
+
+
+STRICT = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_constant, parse_float=_finite)
+"""Finite numbers and unique keys only."""
+
+
+MOST_VALUES = 1_000_000
+"""In one document or piece. KEV of 2026 has 60,000. Thirty megabytes of `[],[],…` are ten million
+values and a gigabyte of memory."""
+
+
+def refuse_crowds(text: bytes | str, where: str) -> None:
+    """Refuse text that holds more values than can be built in bounded memory.
+
+    Signs inside texts are counted too, which only makes it stricter.
+    """
+    if isinstance(text, bytes):
+        values = text.count(b",") + text.count(b"[") + text.count(b"{")
+    else:
+        values = text.count(",") + text.count("[") + text.count("{")
+    if values > MOST_VALUES:
+        reject(where, f"holds more than {MOST_VALUES} values.")
+
+
 def parse_json(body: bytes, where: str) -> Any:
     """Return the value of a JSON document; finite numbers and unique keys only."""
-
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) != len(pairs):
-            keys = [key for key, _ in pairs]
-            twice = sorted({key for key in keys if keys.count(key) > 1})
-            raise ValueError(f"key {twice[0]!r} occurs twice in one object")
-        return found
-
-    def constant(name: str) -> NoReturn:
-        raise ValueError(f"{name} is not a number")
-
-    def finite(text: str) -> float:
-        number = float(text)
-        if not math.isfinite(number):
-            raise ValueError(f"{text[:20]} is too large for a number")
-        return number
-
+    refuse_crowds(body, where)
     try:
-        return json.loads(
-            body, object_pairs_hook=unique, parse_constant=constant, parse_float=finite
-        )
+        return STRICT.decode(body.decode(json.detect_encoding(body)).removeprefix("\ufeff"))
     except RecursionError:
         reject(where, "is nested too deeply to be read.")
     except ValueError as error:  # also JSONDecodeError and UnicodeDecodeError

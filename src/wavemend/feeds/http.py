@@ -1,22 +1,32 @@
 """Fetching one document over HTTP: bounded in time and bytes, verified, and polite.
 
-One request has a total deadline, not only a timeout per read: a server that drips one byte a
-second would satisfy every read for days. Certificates are always verified; there is no switch.
+A document has a deadline that holds whatever the server does: one that drips a byte a second, of
+the body or of its headers, satisfies every timeout per read for days. So each attempt runs in a
+thread of its own, and is cut off from outside when its time is over. Certificates are always
+verified; there is no switch.
 """
 
 import random
+import ssl
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
 import requests
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    NameResolutionError,
+    NewConnectionError,
+    ReadTimeoutError,
+)
 
 from wavemend.errors import FeedRejected, FeedUnreachable
+from wavemend.feeds.connections import Line, TimeIsOver, bounded, open_session
 from wavemend.feeds.documents import MIB, is_html, reject
 
 USER_AGENT = "wavemend/0.1 (patch orchestrator; vulnerability feeds)"
@@ -35,7 +45,8 @@ class Limits:
     """For one document with all its retries. The largest, Debian's dump, takes a minute or two."""
     connect_seconds: float = 10.0
     read_seconds: float = 30.0
-    max_bytes: int = 512 * MIB
+    max_bytes: int = 1024 * MIB
+    """The whole CVE list as a zip had 619 MB in October 2026. Nothing of it is held in memory."""
     attempts: int = 4
     backoff_seconds: float = 2.0
     """Before the second attempt; doubled each time, and spread by chance from half to one and a
@@ -79,6 +90,22 @@ class HttpClient:
     dice: random.Random = field(default_factory=random.Random)
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     """Only to read a Retry-After that is a date."""
+    until: float = float("inf")
+    """Moment of `clock` at which everything must have ended, all documents together."""
+
+    def within(self, seconds: float) -> "HttpClient":
+        """Return a client whose downloads and pauses all end within so many seconds from now."""
+        until = min(self.until, self.clock() + seconds)
+
+        def sleep(pause: float) -> None:
+            if self.clock() + pause >= until:
+                raise FeedUnreachable(
+                    f"the {seconds:.0f} seconds for this feed are over.",
+                    hint="the last good copy stays in use; try later, or use a folder",
+                )
+            self.sleep(pause)
+
+        return replace(self, until=until, sleep=sleep)
 
     def download(
         self,
@@ -93,113 +120,122 @@ class HttpClient:
         Raises FeedUnreachable after the last attempt or at the deadline, FeedRejected at once for
         what no retry can mend.
         """
-        deadline = self.clock() + self.limits.total_seconds
+        start = self.clock()
+        deadline = min(start + self.limits.total_seconds, self.until)
+        work = _Download(
+            client=self,
+            url=url,
+            target=target,
+            validators=validators,
+            headers=_request_headers(validators, headers or {}),
+            deadline=deadline,
+        )
         for attempt in range(1, self.limits.attempts + 1):
             try:
-                return self._attempt(url, target, validators, headers or {}, deadline)
+                return bounded(work.attempt, deadline - self.clock())
+            except TimeIsOver:
+                raise FeedUnreachable(
+                    f"{url}: not complete within {max(deadline - start, 0.0):.0f} seconds.",
+                    hint="the server is too slow; try later or fetch by hand into a folder",
+                ) from None
             except _Again as trouble:
                 target.unlink(missing_ok=True)
-                wait = self._wait(attempt, trouble)
-                if attempt == self.limits.attempts or self.clock() + wait >= deadline:
+                pause = self._wait(attempt, trouble)
+                if attempt == self.limits.attempts or self.clock() + pause >= deadline:
                     raise FeedUnreachable(
                         f"{url}: {trouble.why}, after {attempt} attempts.",
                         hint="the last good copy stays in use; try later, or use a folder",
                     ) from None
-                self.sleep(wait)
+                self.sleep(pause)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     def _wait(self, attempt: int, trouble: _Again) -> float:
         own = self.limits.backoff_seconds * 2.0 ** (attempt - 1) * self.dice.uniform(0.5, 1.5)
         return own if trouble.wait is None else max(own, trouble.wait)
 
-    def _attempt(
-        self,
-        url: str,
-        target: Path,
-        validators: Validators | None,
-        headers: Mapping[str, str],
-        deadline: float,
-    ) -> Answer:
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Download:
+    """One document on its way."""
+
+    client: HttpClient
+    url: str
+    target: Path
+    validators: Validators | None
+    headers: Mapping[str, str] = field(repr=False)
+    deadline: float
+
+    def attempt(self, line: Line) -> Answer:
+        """Ask once. Raises _Again for what may pass, FeedRejected for what will not."""
         try:
-            with requests.Session() as session:
-                response = self._open(session, url, _request_headers(validators, headers))
-                with response:
-                    return self._receive(response, target, validators, deadline)
+            with open_session(line) as session, self._open(session) as response:
+                return self._receive(response)
         except requests.exceptions.SSLError as error:
+            trouble = _certificate_trouble(error)
+            if not trouble:
+                raise _Again(f"the protected connection failed ({error})") from None
             raise FeedRejected(
-                f"{url}: the certificate cannot be verified ({error}).",
+                f"{self.url}: the certificate cannot be verified ({trouble}).",
                 hint="somebody may be in between; a company's own CA belongs into the system",
             ) from None
         except (requests.RequestException, HTTPError, OSError) as error:
-            raise _Again(f"no complete answer ({type(error).__name__}: {error})") from None
+            raise _Again(_in_words(error, self.client.limits)) from None
 
-    def _open(
-        self, session: requests.Session, url: str, headers: Mapping[str, str]
-    ) -> requests.Response:
+    def _open(self, session: requests.Session) -> requests.Response:
         """Follow redirects by hand: each hop must be secure, and headers of ours stay at home."""
-        seconds = (self.limits.connect_seconds, self.limits.read_seconds)
-        at, sent = url, dict(headers)
+        limits, left = self.client.limits, max(self.deadline - self.client.clock(), 0.001)
+        seconds = (min(limits.connect_seconds, left), min(limits.read_seconds, left))
+        at, sent = self.url, dict(self.headers)
         for _ in range(REDIRECTS + 1):
-            _require_secure(at)
+            _require_secure(at, before=self.url)
             response = session.get(
                 at, headers=sent, timeout=seconds, stream=True, allow_redirects=False
             )
             if not response.is_redirect:
                 return response
             response.close()
-            onward = urljoin(at, response.headers["location"])
+            onward = _onward(at, response.headers["location"])
             if urlsplit(onward).netloc != urlsplit(at).netloc:
                 sent.pop("apiKey", None)
             at = onward
-        raise FeedRejected(f"{url}: redirects more than {REDIRECTS} times.")
+        raise FeedRejected(f"{self.url}: redirects more than {REDIRECTS} times.")
 
-    def _receive(
-        self,
-        response: requests.Response,
-        target: Path,
-        validators: Validators | None,
-        deadline: float,
-    ) -> Answer:
+    def _receive(self, response: requests.Response) -> Answer:
         where = response.url
-        if response.status_code == 304 and validators is not None:
-            return Answer(changed=False, final_url=where, validators=validators)
+        if response.status_code == 304 and self.validators is not None:
+            return Answer(changed=False, final_url=where, validators=self.validators)
         if response.status_code in RETRIED:
-            wait = _retry_after(response.headers.get("retry-after", ""), self.now())
+            asked = _retry_after(response.headers.get("retry-after", ""), self.client.now())
             blocked = (
                 " (it refuses us: blocked or throttled)" if response.status_code == 403 else ""
             )
-            raise _Again(f"answered {response.status_code}{blocked}", wait)
+            raise _Again(f"answered {response.status_code}{blocked}", asked)
         if response.status_code != 200:
             raise FeedUnreachable(
                 f"{where}: answered {response.status_code}.", hint="check the address of the feed"
             )
-        size = self._save(response, target, deadline)
+        size = self._save(response)
         found = Validators(
             etag=response.headers.get("etag", ""),
             last_modified=response.headers.get("last-modified", ""),
         )
         return Answer(changed=True, final_url=where, validators=found, size=size)
 
-    def _save(self, response: requests.Response, target: Path, deadline: float) -> int:
-        where = response.url
-        declared = response.headers.get("content-length", "")
-        expected = int(declared) if declared.isdecimal() else None
-        if expected is not None and expected > self.limits.max_bytes:
-            reject(where, f"announces {expected} bytes; the limit is {self.limits.max_bytes}.")
+    def _save(self, response: requests.Response) -> int:
+        where, most = response.url, self.client.limits.max_bytes
+        expected = _announced(response.headers.get("content-length", ""))
+        if expected is not None and expected > most:
+            reject(where, f"announces {expected} bytes; the limit is {most}.")
         kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         size, head = 0, b""
-        with target.open("wb") as file:
-            # read1 returns what is there; read would wait for a full chunk and never see the clock.
-            while chunk := response.raw.read1(_CHUNK, decode_content=False):
+        with self.target.open("wb") as file:
+            for chunk in _chunks(response):
                 size += len(chunk)
                 head = head or chunk[:_HEAD]
-                if size > self.limits.max_bytes:
-                    reject(where, f"sends more than {self.limits.max_bytes} bytes.")
-                if self.clock() > deadline:
-                    raise FeedUnreachable(
-                        f"{where}: not complete within {self.limits.total_seconds:.0f} seconds.",
-                        hint="the server is too slow; try later or fetch by hand into a folder",
-                    )
+                if size > most:
+                    reject(where, f"sends more than {most} bytes.")
+                if self.client.clock() > self.deadline:
+                    raise TimeIsOver
                 file.write(chunk)
         if expected is not None and size != expected:
             raise _Again(f"sent {size} of {expected} bytes")
@@ -208,6 +244,12 @@ class HttpClient:
         if size == 0:
             reject(where, "is empty.")
         return size
+
+
+def _chunks(response: requests.Response) -> Iterator[bytes]:
+    # read1 returns what is there; read would wait for a full chunk and never see the clock.
+    while chunk := response.raw.read1(_CHUNK, decode_content=False):
+        yield chunk
 
 
 def _request_headers(validators: Validators | None, extra: Mapping[str, str]) -> dict[str, str]:
@@ -220,17 +262,66 @@ def _request_headers(validators: Validators | None, extra: Mapping[str, str]) ->
     return headers
 
 
-def _require_secure(url: str) -> None:
+def _require_secure(url: str, *, before: str) -> None:
+    """Refuse an address where somebody could be in between.
+
+    A mirror on the same machine is the one place where nobody can; but no server elsewhere may
+    send us there.
+    """
     parts = urlsplit(url)
-    # A mirror on the same machine is the one place where nobody can be between.
-    if parts.scheme == "https" or (
-        parts.scheme == "http" and parts.hostname in {"127.0.0.1", "::1", "localhost"}
-    ):
+    own_machine = {"127.0.0.1", "::1", "localhost"}
+    from_here = urlsplit(before).hostname in own_machine
+    if parts.scheme == "https":
+        return
+    if parts.scheme == "http" and parts.hostname in own_machine and from_here:
         return
     raise FeedRejected(
         f"{url}: feeds are fetched over https only.",
         hint="use https, or a folder with the documents",
     )
+
+
+def _onward(at: str, location: str) -> str:
+    try:
+        onward = urljoin(at, location)
+        urlsplit(onward)
+    except ValueError:
+        raise FeedRejected(f"{at}: redirects to {location[:200]!r}, which is no address.") from None
+    return onward
+
+
+def _announced(text: str) -> int | None:
+    """Return the length a server announces; None for what is no length."""
+    return int(text) if text.isdecimal() and len(text) < 20 else None
+
+
+def _certificate_trouble(error: BaseException) -> str:
+    """Say what is wrong with who answered; empty when only the connection broke."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return error.verify_message
+    inner = [*error.args, getattr(error, "reason", None), error.__cause__]
+    found = (_certificate_trouble(item) for item in inner if isinstance(item, BaseException))
+    return next((trouble for trouble in found if trouble), "")
+
+
+def _in_words(error: Exception, limits: Limits) -> str:
+    """Say what went wrong on the way, as an operator would."""
+    first = error.args[0] if error.args else None
+    reason = getattr(first, "reason", first) if isinstance(first, Exception) else error
+    match reason:
+        case NameResolutionError():
+            asked = getattr(error, "request", None)
+            name = urlsplit(asked.url).hostname if asked is not None else ""
+            return f"no complete answer: the name {name} cannot be resolved"
+        case NewConnectionError():
+            why = str(reason).rpartition(": ")[2]
+            return f"no complete answer: no connection ({why})"
+        case ConnectTimeoutError():
+            return f"no complete answer: no connection within {limits.connect_seconds:g} seconds"
+        case ReadTimeoutError():
+            return f"no complete answer: silent for {limits.read_seconds:g} seconds"
+        case _:
+            return f"no complete answer ({type(error).__name__}: {error})"
 
 
 def _retry_after(text: str, now: datetime) -> float | None:
@@ -239,7 +330,7 @@ def _retry_after(text: str, now: datetime) -> float | None:
         return float(text)
     try:
         when = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # a year of twenty digits
         return None
     when = when.replace(tzinfo=UTC) if when.tzinfo is None else when
     return max((when - now) / timedelta(seconds=1), 0.0)

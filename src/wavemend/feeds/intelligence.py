@@ -1,27 +1,46 @@
-"""Put the accepted states of all feeds together into one view, and say how old each one is."""
+"""Put the accepted states of all feeds together into one view, and say how old each one is.
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+Nothing is read when it is loaded but what each state says of itself; entries are asked for one by
+one, and joined by the rules in `compiled_merge.py` when they are.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
 
-from wavemend.advisories import (
-    Advisory,
-    Cvss,
-    FeedSnapshot,
-    Intelligence,
-    KevEntry,
-    VulnerabilityView,
-)
+from wavemend.advisories import FeedSnapshot, KevEntry, Vulnerability
 from wavemend.errors import FeedError
-from wavemend.feeds import FEEDS, Content, Feed
+from wavemend.feeds import DEFAULT_FEEDS, FEEDS, Feed
+from wavemend.feeds.compiled import open_state
+from wavemend.feeds.compiled_merge import (
+    PLACES_REMEMBERED,
+    Joined,
+    all_candidates,
+    all_exploits,
+    all_statements,
+    cisa_first,
+    earliest_kev,
+    first,
+    first_text,
+    in_order_of_id,
+    strictest_kev,
+)
+from wavemend.feeds.compiled_reader import State
 from wavemend.feeds.snapshots import FUTURE_LIMIT, read_current
-
-_T = TypeVar("_T")
+from wavemend.knowledge import Intelligence, VulnerabilityView
 
 MAX_AGE = timedelta(hours=48)
 """Default age beyond which a decision is marked stale."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """One feed: what it says of itself, and its entries where there is a copy that can be used."""
+
+    snapshot: FeedSnapshot
+    state: State | None = None
+    kept: Mapping[str, KevEntry] | None = None
 
 
 def load_intelligence(
@@ -29,41 +48,68 @@ def load_intelligence(
     now: datetime,
     max_age: timedelta = MAX_AGE,
     *,
+    feeds: Sequence[str] = DEFAULT_FEEDS,
     table: Mapping[str, Callable[[], Feed]] = FEEDS,
 ) -> Intelligence:
-    """Read every feed's copy in use. A bad or missing feed raises nothing: its snapshot says so."""
-    loaded = [_load(table[name](), cache_dir, now, max_age) for name in sorted(table)]
-    contents = [content for _, content in loaded if content is not None]
-    kev_known = any(content.kev_complete for content in contents)
-    view = VulnerabilityView(
-        epss=_merged([content.epss for content in contents]),
-        kev=_earliest_kev(contents),
-        cvss=_all_candidates(contents),
-        ssvc=_merged([content.ssvc for content in contents]),
-        published=_merged([content.published for content in contents]),
-        summaries=_merged([content.summaries for content in contents]),
-        kev_known=kev_known,
-    )
+    """Open these feeds' copies in use. A bad or missing feed raises nothing: its snapshot says so.
+
+    Raises FeedError for a feed the table does not have.
+    """
+    unknown = sorted(set(feeds) - set(table))
+    if unknown:
+        raise FeedError(
+            f"there is no feed {', '.join(unknown)}.",
+            hint=f"known feeds: {', '.join(sorted(table))}",
+        )
+    loaded = [_load(table[name](), cache_dir, now, max_age) for name in sorted(set(feeds))]
+    states = [item.state for item in loaded if item.state is not None]
+    kev_known = any(state.kev_complete for state in states)
     return Intelligence(
-        vulnerabilities=view,
-        advisories=_by_package(item for content in contents for item in content.advisories),
-        snapshots=tuple(snapshot for snapshot, _ in loaded),
+        vulnerabilities=_vulnerabilities(loaded, states, kev_known=kev_known),
+        advisories=Joined(
+            [state.advisories for state in states], in_order_of_id, PLACES_REMEMBERED
+        ),
+        snapshots=tuple(item.snapshot for item in loaded),
         kev_known=kev_known,
+        lifecycles=Joined(
+            [state.lifecycles for state in states], all_statements, PLACES_REMEMBERED
+        ),
+        statements=Joined(
+            [state.statements for state in states], all_statements, PLACES_REMEMBERED
+        ),
+        known_releases=frozenset().union(*(state.releases for state in states)),
     )
 
 
-def _load(
-    feed: Feed, cache_dir: Path, now: datetime, max_age: timedelta
-) -> tuple[FeedSnapshot, Content | None]:
+def _vulnerabilities(
+    loaded: Sequence[_Loaded], states: Sequence[State], *, kev_known: bool
+) -> Mapping[str, Vulnerability]:
+    catalogues = sorted(states, key=lambda state: not state.kev_complete)
+    listed = Joined([state.kev for state in catalogues], earliest_kev)
+    kept = [item.kept for item in loaded if item.kept]
+    view = VulnerabilityView(
+        epss=Joined([state.epss for state in states], first),
+        kev=Joined([listed, *kept], strictest_kev),
+        cvss=Joined([state.cvss for state in states], all_candidates),
+        ssvc=Joined([state.ssvc for state in states], cisa_first),
+        exploits=Joined([state.exploits for state in states], all_exploits),
+        published=Joined([state.published for state in states], first),
+        summaries=Joined([state.summaries for state in states], first_text),
+        kev_known=kev_known,
+    )
+    return Joined([view], first)
+
+
+def _load(feed: Feed, cache_dir: Path, now: datetime, max_age: timedelta) -> _Loaded:
     try:
         stored = read_current(cache_dir, feed.name)
-        content = feed.parse(stored.documents) if stored else None
+        state = open_state(stored.compiled) if stored else None
     except FeedError as error:
-        return _missing(feed, error.message), None
-    if stored is None or content is None:
-        return _missing(feed, "was never fetched. Run `wavemend feeds refresh`."), None
+        return _Loaded(_missing(feed, str(error)))
+    if stored is None or state is None:
+        return _Loaded(_missing(feed, "was never fetched. Run `wavemend feeds refresh`."))
     note = staleness(stored.snapshot, feed.quiet, now, max_age)
-    return replace(stored.snapshot, stale=bool(note), note=note), content
+    return _Loaded(replace(stored.snapshot, stale=bool(note), note=note), state, stored.kept)
 
 
 def _missing(feed: Feed, note: str) -> FeedSnapshot:
@@ -80,6 +126,9 @@ def staleness(snapshot: FeedSnapshot, quiet: timedelta, now: datetime, max_age: 
     if snapshot.fetched_at is None or now - snapshot.fetched_at > max_age:
         since = f"{snapshot.fetched_at:%F %H:%MZ}" if snapshot.fetched_at else "ever"
         return f"stale: not confirmed since {since}."
+    if snapshot.fetched_at > now + FUTURE_LIMIT:
+        # The clock was wrong then; believed, this copy would count as confirmed for years.
+        return f"stale: last confirmed on {snapshot.fetched_at:%F}, which is in the future."
     if snapshot.data_date is None or now - snapshot.data_date > max_age + quiet:
         when = f"{snapshot.data_date:%F}" if snapshot.data_date else "an unknown day"
         age = f", {(now - snapshot.data_date).days} days old" if snapshot.data_date else ""
@@ -87,49 +136,3 @@ def staleness(snapshot: FeedSnapshot, quiet: timedelta, now: datetime, max_age: 
     if snapshot.data_date > now + FUTURE_LIMIT:
         return f"stale: the data is dated {snapshot.data_date:%F}, in the future."
     return ""
-
-
-def _merged(parts: Iterable[Mapping[str, _T]]) -> Mapping[str, _T]:
-    """Join what several feeds say; where two know a CVE, the feed first in the table's order wins.
-
-    One feed alone is handed through as it is: EPSS is a table of its own, not a dict.
-    """
-    filled = [part for part in parts if len(part)]
-    if len(filled) == 1:
-        return filled[0]
-    result: dict[str, _T] = {}
-    for part in filled:
-        for key, value in part.items():
-            result.setdefault(key, value)
-    return result
-
-
-def _earliest_kev(contents: Iterable[Content]) -> Mapping[str, KevEntry]:
-    """Join KEV entries; where two sources differ the earlier due date governs.
-
-    The catalogue itself is asked first for the other fields: others repeat it with a delay.
-    """
-    result: dict[str, KevEntry] = {}
-    for content in sorted(contents, key=lambda content: not content.kev_complete):
-        for cve, entry in content.kev.items():
-            known = result.get(cve)
-            if known is None:
-                result[cve] = entry
-            elif entry.due_date and (known.due_date is None or entry.due_date < known.due_date):
-                result[cve] = replace(known, due_date=entry.due_date)
-    return result
-
-
-def _all_candidates(contents: Iterable[Content]) -> Mapping[str, tuple[Cvss, ...]]:
-    result: dict[str, tuple[Cvss, ...]] = {}
-    for content in contents:
-        for cve, candidates in content.cvss.items():
-            result[cve] = (*result.get(cve, ()), *candidates)
-    return result
-
-
-def _by_package(advisories: Iterable[Advisory]) -> Mapping[tuple[str, str], tuple[Advisory, ...]]:
-    found: dict[tuple[str, str], list[Advisory]] = {}
-    for advisory in advisories:
-        found.setdefault((advisory.release, advisory.source_package), []).append(advisory)
-    return {key: tuple(sorted(found[key], key=lambda item: item.id)) for key in sorted(found)}

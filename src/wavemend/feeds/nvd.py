@@ -3,133 +3,108 @@
 This product uses data from the NVD API but is not endorsed or certified by the NVD.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import urlencode
 
-from wavemend.advisories import Cvss, KevEntry, Reject, Ssvc
-from wavemend.feeds import Content, Document, Downloads
+from wavemend.advisories import Cvss, KevEntry, Ssvc
+from wavemend.errors import FeedRejected
+from wavemend.feeds import Document, Downloads, Heading, Sink
 from wavemend.feeds.documents import (
     CVE_ID,
-    MIB,
-    as_int,
     as_list,
     as_object,
     as_text,
     day,
     first_words,
     moment,
-    parse_json,
-    read_bytes,
     reject,
 )
-from wavemend.feeds.scores import assessment
-
-MOST_BYTES = 1024 * MIB
-"""Decompressed, per document: a year of kernel CVEs at 100 kB each is the largest seen."""
-PAGE_SIZE = 2_000
-MOST_PAGES = 1_000
-"""Five times what the whole of NVD needs in 2026: a server that never ends is not NVD."""
-PAUSE_SECONDS = 6.0
-"""NVD asks for it; five requests in thirty seconds are allowed without a key."""
-PAUSE_WITH_KEY_SECONDS = 0.7
-FIRST_YEAR = 2002
-"""Older CVEs are in the file of 2002."""
+from wavemend.feeds.newest import Newest
+from wavemend.feeds.nvd_fetch import fetch_api, fetch_years
+from wavemend.feeds.nvd_pages import announced_digest, known_until, plain_digest, read_page
+from wavemend.feeds.scores import assessment, in_fixed_order
+from wavemend.feeds.ssvc import SsvcSaid, choose_ssvc, read_ssvc
 
 _CISA_ADP = "134c704f-9b21-4f2e-91b3-4a467353bcc0"
 _METRICS = ("cvssMetricV40", "cvssMetricV31", "cvssMetricV30", "cvssMetricV2")
+_FIELDS = ("cvss", "ssvc", "kev")
 
 
-@dataclass(slots=True)
-class _Collected:
-    """What the documents said so far, and which record of a CVE was the newest."""
+@dataclass(slots=True, kw_only=True)
+class _Record:
+    """One record, read but not yet given to the sink: a newer one may be known."""
 
-    modified: dict[str, str] = field(default_factory=dict)
-    cvss: dict[str, tuple[Cvss, ...]] = field(default_factory=dict)
-    ssvc: dict[str, Ssvc] = field(default_factory=dict)
-    kev: dict[str, KevEntry] = field(default_factory=dict)
-    published: dict[str, datetime] = field(default_factory=dict)
-    summaries: dict[str, str] = field(default_factory=dict)
-    rejects: list[Reject] = field(default_factory=list)
-    skipped: Counter[str] = field(default_factory=Counter)
+    cve: str
+    where: str
+    changed: datetime | None
+    withdrawn: bool
+    cvss: tuple[Cvss, ...] = ()
+    ssvc: Ssvc | None = None
+    kev: KevEntry | None = None
+    published: datetime | None = None
+    summary: str = ""
+    flaws: list[str] = field(default_factory=list)
 
-    def forget(self, cve: str) -> None:
-        """Drop an older record of the CVE: the newer one replaces it whole."""
-        for part in (self.cvss, self.ssvc, self.kev, self.published, self.summaries):
-            part.pop(cve, None)
+    def give(self, sink: Sink) -> None:
+        """Give the sink what the record says."""
+        if self.cvss:
+            sink.cvss(self.cve, self.cvss)
+        if self.ssvc is not None:
+            sink.ssvc(self.cve, self.ssvc)
+        if self.kev is not None:
+            sink.kev(self.cve, self.kev)
+        if self.published is not None:
+            sink.published(self.cve, self.published)
+        if self.summary:
+            sink.summary(self.cve, self.summary)
+        for reason in self.flaws:
+            sink.flaw(self.where, reason)
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Page:
-    """The head of one page: a file of a year is one page that holds everything."""
-
-    name: str
-    start: int
-    count: int
-    total: int
-    at: datetime
-
-
-def read_page(body: bytes, name: str, into: _Collected) -> _Page:
-    """Read one document. Raises FeedRejected when it is not a page of NVD's CVE API 2.0."""
-    root = as_object(parse_json(body, name), name)
-    if root.get("format") != "NVD_CVE" or root.get("version") != "2.0":
-        reject(name, "is not in the form of NVD's CVE API 2.0.")
-    at = moment(root.get("timestamp"))
-    if at is None:
-        reject(name, "does not say when it was written.")
-    records = as_list(root.get("vulnerabilities"), f"{name}: vulnerabilities")
-    page = _Page(
-        name=name,
-        start=as_int(root.get("startIndex"), f"{name}: startIndex"),
-        count=len(records),
-        total=as_int(root.get("totalResults"), f"{name}: totalResults"),
-        at=at,
-    )
-    for number, record in enumerate(records):
-        where = f"{name}: entry {number}"
-        cve = as_object(as_object(record, where).get("cve"), where)
-        identifier = cve.get("id")
-        if not isinstance(identifier, str) or not CVE_ID.fullmatch(identifier):
-            into.rejects.append(Reject(where=where, reason=f"{identifier!r:.60} is not a CVE"))
-            continue
-        _take(cve, identifier, f"{name}: {identifier}", into)
-    return page
+    @property
+    def carries(self) -> frozenset[str]:
+        parts = (self.cvss, self.ssvc, self.kev)
+        return frozenset(name for name, part in zip(_FIELDS, parts, strict=True) if part)
 
 
-def _take(cve: Mapping[str, Any], identifier: str, where: str, into: _Collected) -> None:
-    modified = as_text(cve.get("lastModified"))
-    if identifier in into.modified:
-        into.skipped["older record of a CVE"] += 1
-        if modified <= into.modified[identifier]:
-            return
-        into.forget(identifier)
-    into.modified[identifier] = modified
-    if cve.get("vulnStatus") == "Rejected":
-        into.skipped["rejected CVE"] += 1
-        return
+def read_record(entry: object, where: str) -> _Record:
+    """Read one element of `vulnerabilities`. Raises FeedRejected for one that cannot be used."""
+    cve = as_object(as_object(entry, where).get("cve"), where)
+    identifier = cve.get("id")
+    if not isinstance(identifier, str) or not CVE_ID.fullmatch(identifier):
+        reject(where, f"{identifier!r:.60} is not a CVE")
+    where = f"{where.partition(': ')[0]}: {identifier}"
+    changed = moment(cve.get("lastModified"))
+    # `vulnStatus` is an open set: only this one word means that there is no vulnerability.
+    withdrawn = cve.get("vulnStatus") == "Rejected"
+    record = _Record(cve=identifier, where=where, changed=changed, withdrawn=withdrawn)
+    if withdrawn:
+        return record
+    if changed is None:
+        record.flaws.append("does not say when it was last changed")
     metrics = as_object(cve.get("metrics", {}), f"{where}: metrics")
-    candidates = _candidates(metrics, where, into.rejects)
-    if candidates:
-        into.cvss[identifier] = candidates
-    ssvc = _ssvc(metrics, where)
-    if ssvc is not None:
-        into.ssvc[identifier] = ssvc
-    added = day(cve.get("cisaExploitAdd"))
-    if added is not None:
-        into.kev[identifier] = KevEntry(
-            date_added=added,
-            due_date=day(cve.get("cisaActionDue")),
-            ransomware=None,
-            name=as_text(cve.get("cisaVulnerabilityName")),
-        )
-    published = moment(cve.get("published"))
-    if published is not None:
-        into.published[identifier] = published
-    into.summaries[identifier] = _description(cve.get("descriptions"))
+    record.cvss = _candidates(metrics, record)
+    record.ssvc = _ssvc(metrics, record)
+    record.kev = _kev(cve, record)
+    record.published = moment(cve.get("published"))
+    if record.published is None:
+        record.flaws.append(f"published {cve.get('published')!r:.40} is not a time")
+    record.summary = _description(cve.get("descriptions"))
+    return record
+
+
+def _kev(cve: Mapping[str, Any], record: _Record) -> KevEntry | None:
+    if cve.get("cisaExploitAdd") is None:
+        return None
+    added, due = day(cve["cisaExploitAdd"]), day(cve.get("cisaActionDue"))
+    if added is None:
+        record.flaws.append(f"cisaExploitAdd {cve['cisaExploitAdd']!r:.40} is not a date")
+        added = record.changed.date() if record.changed else None
+    if added is None:
+        return None
+    name = as_text(cve.get("cisaVulnerabilityName"))
+    return KevEntry(date_added=added, due_date=due, ransomware=None, name=name)
 
 
 def _description(texts: object) -> str:
@@ -139,24 +114,24 @@ def _description(texts: object) -> str:
     return ""
 
 
-def _candidates(metrics: Mapping[str, Any], where: str, rejects: list[Reject]) -> tuple[Cvss, ...]:
+def _candidates(metrics: Mapping[str, Any], record: _Record) -> tuple[Cvss, ...]:
     """Return every assessment, in a fixed order: the list's own order means nothing."""
     found: list[Cvss] = []
     for key in _METRICS:
-        for metric in as_list(metrics.get(key, []), f"{where}: {key}"):
-            entry = as_object(metric, f"{where}: {key}")
-            data = as_object(entry.get("cvssData"), f"{where}: {key}")
+        for metric in as_list(metrics.get(key, []), f"{record.where}: {key}"):
+            entry = as_object(metric, f"{record.where}: {key}")
+            data = as_object(entry.get("cvssData"), f"{record.where}: {key}")
             cvss, trouble = assessment(
                 vector=as_text(data.get("vectorString")),
                 published=data.get("baseScore", "missing"),
                 source=_source(as_text(entry.get("source"))),
-                where=where,
+                where=record.where,
             )
             if cvss is not None:
                 found.append(cvss)
             if trouble is not None:
-                rejects.append(trouble)
-    return tuple(sorted(found, key=lambda item: (item.source, item.version, item.vector)))
+                record.flaws.append(trouble.reason)
+    return in_fixed_order(found)
 
 
 def _source(source: str) -> str:
@@ -165,51 +140,40 @@ def _source(source: str) -> str:
     return "cisa-adp" if source == _CISA_ADP else f"cna:{source}"
 
 
-def _ssvc(metrics: Mapping[str, Any], where: str) -> Ssvc | None:
+def _ssvc(metrics: Mapping[str, Any], record: _Record) -> Ssvc | None:
     """Read CISA's answers, whatever the key is called this year (`ssvcV203` since 2026-06)."""
+    said: list[SsvcSaid] = []
     for key in sorted(metrics):
         if not key.startswith("ssvc"):
             continue
-        for metric in as_list(metrics[key], f"{where}: {key}"):
-            entry = as_object(metric, f"{where}: {key}")
-            data = as_object(entry.get("ssvcData", {}), f"{where}: {key}")
-            answers = ssvc_answers(data.get("options"))
-            if answers:
-                automatable = {"yes": True, "no": False}.get(answers.get("automatable", ""))
-                impact = {"total": True, "partial": False}.get(answers.get("technicalimpact", ""))
-                return Ssvc(
-                    exploitation=answers.get("exploitation", ""),
-                    automatable=automatable,
-                    impact_total=impact,
-                    source=_source(as_text(entry.get("source"))),
-                )
-    return None
+        for metric in as_list(metrics[key], f"{record.where}: {key}"):
+            entry = as_object(metric, f"{record.where}: {key}")
+            data = as_object(entry.get("ssvcData", {}), f"{record.where}: {key}")
+            answers, trouble = read_ssvc(data, _source(as_text(entry.get("source"))))
+            if trouble:
+                record.flaws.append(trouble)
+            if answers is not None:
+                said.append((answers, as_text(data.get("timestamp"))))
+    chosen, troubles = choose_ssvc(said)
+    record.flaws += troubles
+    return chosen
 
 
-def ssvc_answers(options: object) -> dict[str, str]:
-    """Return the answers with one spelling: `Technical Impact: Total`, `technicalImpact: total`."""
-    answers: dict[str, str] = {}
-    for option in options if isinstance(options, list) else []:
-        for key, value in option.items() if isinstance(option, dict) else ():
-            if isinstance(value, str):
-                answers[key.replace(" ", "").lower()] = value.strip().lower()
-    return answers
-
-
-def _check_complete(pages: Sequence[_Page]) -> None:
-    """Refuse a set of pages with a hole in it: half of NVD looks like half the vulnerabilities."""
-    parts = sorted(
-        (page for page in pages if page.start or page.count < page.total),
-        key=lambda page: page.start,
-    )
-    reached = 0
-    for page in parts:
-        if page.start != reached:
-            reject(page.name, f"begins at entry {page.start}; the pages before end at {reached}.")
-        reached += page.count
-    # The total may rise while pages are fetched; the last page says what to reach.
-    if parts and reached < max(page.total for page in parts):
-        reject(parts[-1].name, f"the pages end at entry {reached} of {parts[-1].total}.")
+def _check_digests(documents: Sequence[Document]) -> list[Document]:
+    """Return the documents without the `.meta` ones, each of which must fit its file."""
+    metas = {
+        document.name.removesuffix(".meta"): document
+        for document in documents
+        if document.name.endswith(".meta")
+    }
+    rest = [document for document in documents if not document.name.endswith(".meta")]
+    for document in rest:
+        meta = metas.pop(document.name.removesuffix(".gz").removesuffix(".json"), None)
+        if meta is not None and plain_digest(document) != announced_digest(meta):
+            reject(document.name, f"is not the file that {meta.name} announces.")
+    for stem in sorted(metas):
+        reject(metas[stem].name, "is there without the file it is about.")
+    return sorted(rest, key=lambda item: item.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,58 +188,44 @@ class NvdFeed:
     quiet: timedelta = timedelta(hours=24)
 
     def download(self, source: str, downloads: Downloads) -> None:
-        """Fetch all pages or all years; a page that fails fails the whole."""
+        """Fetch what is new; a page that fails fails the whole."""
         if source.endswith("/"):
-            for part in (
-                *(str(year) for year in range(FIRST_YEAR, downloads.now.year + 1)),
-                "modified",
-            ):
-                downloads.get(f"{source}nvdcve-2.0-{part}.json.gz", f"nvdcve-2.0-{part}.json.gz")
-            return
-        key = downloads.api_key
-        headers = {"apiKey": key} if key else {}
-        start, total = 0, 1
-        for number in range(MOST_PAGES):
-            if start >= total:
-                return
-            if number:
-                downloads.pause(PAUSE_WITH_KEY_SECONDS if key else PAUSE_SECONDS)
-            query = urlencode({"startIndex": start, "resultsPerPage": PAGE_SIZE})
-            document = downloads.get(
-                f"{source}?{query}", f"page-{start:08}.json", headers=headers, fresh=True
-            )
-            page = read_page(read_bytes(document, most=MOST_BYTES), document.name, _Collected())
-            if page.start != start or (not page.count and page.total > start):
-                reject(document.name, f"does not begin at entry {start}, or holds nothing.")
-            start, total = start + page.count, page.total
-        reject(source, f"has more than {MOST_PAGES} pages.")
+            fetch_years(source, downloads)
+        else:
+            fetch_api(source, downloads)
 
     def accepts(self, name: str) -> bool:
-        """Say whether a file of an air-gapped folder is a page or a year."""
-        return name.endswith((".json", ".json.gz")) and not name.endswith("schema.json")
+        """Say whether a file of an air-gapped folder is a page or a year of the CVE API 2.0."""
+        file = name.rpartition("/")[2]
+        if file.startswith("nvdcve-1.") or file.endswith("schema.json"):
+            return False
+        return file.endswith((".json", ".json.gz", ".json.xz", ".meta"))
 
-    def parse(self, documents: Sequence[Document]) -> Content:
-        """Read pages and years together; of two records of a CVE the later modified counts."""
-        into = _Collected()
-        pages = [
-            read_page(read_bytes(document, most=MOST_BYTES), document.name, into)
-            for document in sorted(documents, key=lambda item: item.name)
-        ]
+    def parse(self, documents: Sequence[Document], sink: Sink) -> Heading:
+        """Read pages, years and changes; of two records of a CVE the later modified counts."""
+        newest = Newest(sink, _FIELDS)
+        pages = []
+        for document in _check_digests(documents):
+
+            def take(number: int, entry: object, name: str = document.name) -> None:
+                _take(entry, f"{name}: entry {number}", sink, newest)
+
+            pages.append(read_page(document, take))
         if not pages:
             reject("nvd", "there is no document.")
-        _check_complete(pages)
-        return Content(
-            data_date=max(page.at for page in pages).astimezone(UTC),
-            count=len(into.modified),
-            coverage={"cvss": len(into.cvss), "ssvc": len(into.ssvc), "kev": len(into.kev)},
-            skipped=into.skipped,
-            rejects=tuple(into.rejects),
-            cvss=into.cvss,
-            ssvc=into.ssvc,
-            kev=into.kev,
-            published=into.published,
-            summaries=into.summaries,
-        )
+        until = known_until(pages)
+        return Heading(data_date=until, coverage=newest.finish())
+
+
+def _take(entry: object, where: str, sink: Sink, newest: Newest) -> None:
+    sink.entry()
+    try:
+        record = read_record(entry, where)
+    except FeedRejected as error:
+        sink.reject(where, error.message.removeprefix(f"{where}: "))
+        return
+    if newest.take(record.cve, record.changed, carries=record.carries, withdrawn=record.withdrawn):
+        record.give(sink)
 
 
 FEED = NvdFeed()

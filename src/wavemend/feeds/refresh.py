@@ -1,15 +1,30 @@
 """Bring every feed up to date, and say for each of them what came of it."""
 
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
-from wavemend.advisories import FeedSnapshot, KevEntry, cve_order
+from wavemend.advisories import FeedSnapshot, KevEntry
 from wavemend.errors import FeedError, FeedRejected
-from wavemend.feeds import FEEDS, Content, Feed
+from wavemend.feeds import DEFAULT_FEEDS, FEEDS, Feed
+from wavemend.feeds.acceptance import Refusal, refusals
+from wavemend.feeds.changes import in_force, relaxations, still_kept
+from wavemend.feeds.compiled import Content, compile_state, open_state
 from wavemend.feeds.http import HttpClient
+from wavemend.feeds.overrides import (
+    Found,
+    Refused,
+    Statement,
+    Subject,
+    find,
+    forget_refused,
+    note_refused,
+    pending_relaxations,
+    use,
+)
 from wavemend.feeds.snapshots import (
     Staging,
     Stored,
@@ -17,9 +32,10 @@ from wavemend.feeds.snapshots import (
     cache_lock,
     confirm,
     read_current,
-    refusal,
+    repair,
     staging,
 )
+from wavemend.feeds.snapshots_staging import state_digest
 
 
 class FeedStatus(StrEnum):
@@ -40,9 +56,12 @@ class FeedResult:
     snapshot: FeedSnapshot | None
     """The state in use after the refresh; None: there is none."""
     reason: str = ""
-    """Why the old copy was kept or the feed is missing; empty otherwise."""
+    """Why the old copy was kept, the feed is missing, or what was damaged and is mended."""
     relaxed: tuple[str, ...] = ()
-    """What the new copy takes back (an entry removed, a date moved later): for a person to see."""
+    """What the catalogue takes back (an entry removed, a date moved later) and nobody signed for:
+    the stricter entries stay in force until somebody does."""
+    overridden: tuple[str, ...] = ()
+    """What was taken in this refresh because somebody signed for it, and who."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +75,13 @@ class RefreshConfig:
     api_keys: Mapping[str, str] = field(default_factory=dict, repr=False)
     """By feed. Only NVD knows one: ten times the rate."""
     feeds: tuple[str, ...] = ()
-    """Only these; empty: all."""
+    """Only these; empty: see `feeds_to_refresh`."""
+    signers_file: Path | None = None
+    """Who may sign overrides; None: none counts."""
+    feed_seconds: float = 3_600.0
+    """For one feed with all its documents and pauses. NVD's first fetch: 181 pages, 6 s apart."""
+    total_seconds: float = 3 * 3_600.0
+    """For all of them. A feed that finds no time left keeps its copy and says so."""
 
 
 def refresh(
@@ -67,7 +92,7 @@ def refresh(
     client: HttpClient | None = None,
     table: Mapping[str, Callable[[], Feed]] = FEEDS,
 ) -> tuple[FeedResult, ...]:
-    """Refresh each feed of the table on its own; one bad feed does not hold up another.
+    """Refresh each feed on its own; whatever is wrong with one does not hold up another.
 
     Raises FeedError for a configuration that names what does not exist, or when another refresh
     works on the same cache. Everything else is a result.
@@ -82,50 +107,216 @@ def refresh(
         raise FeedError(
             f"{config.directory} is not a folder.", hint="name the folder with the feeds"
         )
-    names = sorted(config.feeds or table)
     with cache_lock(cache_dir):
-        worker = client or HttpClient()
-        return tuple(_one(table[name](), config, cache_dir, now, worker) for name in names)
+        whole = (client or HttpClient()).within(config.total_seconds)
+        return tuple(
+            _guarded(name, table[name], config, cache_dir, now=now, client=whole)
+            for name in feeds_to_refresh(config, cache_dir, table)
+        )
 
 
-def _one(
-    feed: Feed, config: RefreshConfig, cache_dir: Path, now: datetime, client: HttpClient
+def feeds_to_refresh(
+    config: RefreshConfig, cache_dir: Path, table: Mapping[str, Callable[[], Feed]] = FEEDS
+) -> tuple[str, ...]:
+    """Return the feeds a refresh works on, sorted.
+
+    Those it was told, or else the default ones, those that were fetched before, those an address
+    is given for, and those the folder has.
+    """
+    if config.feeds:
+        return tuple(sorted(set(config.feeds)))
+    places = [cache_dir / name / "current.json" for name in table]
+    if config.directory is not None:
+        places += [config.directory / name for name in table]
+    there = {
+        place.parent.name if place.name == "current.json" else place.name
+        for place in places
+        if place.exists()
+    }
+    named = {*DEFAULT_FEEDS, *there, *config.sources}
+    return tuple(sorted(named & set(table)))
+
+
+def _guarded(
+    name: str,
+    load: Callable[[], Feed],
+    config: RefreshConfig,
+    cache_dir: Path,
+    *,
+    now: datetime,
+    client: HttpClient,
 ) -> FeedResult:
+    """Turn everything that can go wrong with one feed into its line of the table."""
     previous: Stored | None = None
     damage = ""
     try:
-        previous = read_current(cache_dir, feed.name)
+        feed = load()
+        previous, damage = _copy_in_use(feed, cache_dir)
+        with staging(
+            cache_dir,
+            name,
+            client.within(config.feed_seconds),
+            previous,
+            now=now,
+            api_key=config.api_keys.get(name, ""),
+        ) as fresh:
+            result = _Run(feed=feed, config=config, cache_dir=cache_dir, fresh=fresh).result()
+    except FeedError as error:
+        return kept_old(name, previous, _joined(error.message, damage and f"Also: {damage}"))
+    except OSError as error:
+        return kept_old(name, previous, f"{cache_dir / name} cannot be used: {error}.")
+    except Exception as error:  # noqa: BLE001 - the other feeds must not grow old because of it
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        why = f"{type(error).__name__}: {error} at {Path(place.filename).name}:{place.lineno}"
+        return kept_old(name, previous, f"a fault in the reader of this feed; report it ({why}).")
+    return replace(result, reason=_joined(result.reason, damage))
+
+
+def _copy_in_use(feed: Feed, cache_dir: Path) -> tuple[Stored | None, str]:
+    """Return the state in use, compiled again where that helps, and what was wrong with it."""
+    try:
+        return read_current(cache_dir, feed.name), ""
     except FeedRejected as error:
         damage = error.message
     try:
-        key = config.api_keys.get(feed.name, "")
-        with staging(cache_dir, feed.name, client, previous, now=now, api_key=key) as fresh:
-            source = _collect(feed, config, fresh)
-            if previous is not None and not fresh.changed:
-                return _unchanged(cache_dir, feed, previous, now)
-            return _judge(feed, fresh, source, cache_dir)
-    except FeedError as error:
-        return _kept(feed, previous, f"{error.message}{f' Also: {damage}' if damage else ''}")
+        return repair(cache_dir, feed), f"{damage} It was compiled again from its documents."
+    except FeedRejected as error:
+        return None, _joined(damage, error.message)
+
+
+def kept_old(feed: str, previous: Stored | None, reason: str) -> FeedResult:
+    """Say that a feed was not refreshed; what is in use, if anything is, stays."""
+    return FeedResult(
+        feed=feed,
+        status=FeedStatus.MISSING if previous is None else FeedStatus.KEPT_OLD,
+        snapshot=previous.snapshot if previous else None,
+        reason=reason,
+        relaxed=_taken_back(previous),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Run:
+    """The refresh of one feed."""
+
+    feed: Feed
+    config: RefreshConfig
+    cache_dir: Path
+    fresh: Staging
+
+    def result(self) -> FeedResult:
+        """Fetch, judge, adopt. Raises FeedError for what leaves the old state in use."""
+        source = _collect(self.feed, self.config, self.fresh)
+        previous = self.fresh.previous
+        if previous is not None and not self.fresh.changed:
+            pending = set(_taken_back(previous))
+            if not (pending and pending & self._signed(Subject.RELAXATIONS).sentences):
+                return self._unchanged(previous)
+        content = compile_state(self.feed, self.fresh)
+        reasons = refusals(previous.snapshot if previous else None, content, self.fresh.now)
+        signed: tuple[Path, Statement] | None = None
+        if reasons:
+            found = self._signed(Subject.CANDIDATE)
+            signed = found.covering(self._digest, reasons)
+            if signed is None:
+                return self._refused(content, source, reasons, found.bad)
+        return self._adopt(content, source, signed)
+
+    @property
+    def _digest(self) -> str:
+        """One name for what came, whatever else the state will hold."""
+        return state_digest(self.fresh.stored, ())
+
+    def _signed(self, subject: Subject) -> Found:
+        signers = self.config.signers_file
+        return find(self.cache_dir, self.feed.name, subject, signers, self.fresh.now)
+
+    def _unchanged(self, previous: Stored) -> FeedResult:
+        digest, now = previous.snapshot.digest, self.fresh.now
+        confirm(self.cache_dir, self.feed.name, digest, now, self.fresh)
+        forget_refused(self.cache_dir, self.feed.name)
+        return FeedResult(
+            feed=self.feed.name,
+            status=FeedStatus.UNCHANGED,
+            snapshot=replace(previous.snapshot, fetched_at=now),
+            relaxed=_taken_back(previous),
+        )
+
+    def _refused(
+        self,
+        content: Content,
+        source: str,
+        reasons: tuple[Refusal, ...],
+        unsigned: tuple[str, ...],
+    ) -> FeedResult:
+        refused = Refused(
+            feed=self.feed.name,
+            digest=self._digest,
+            source=source,
+            data_date=content.data_date,
+            count=content.count,
+            refusals=reasons,
+            seen_at=self.fresh.now,
+        )
+        note_refused(self.cache_dir, refused)
+        way_out = f"If this is right, sign for it: wavemend feeds override {self.feed.name}."
+        why = "; ".join(item.reason for item in reasons)
+        said = (f"{source}: refused, {why}.", *unsigned, way_out if refused.overridable else "")
+        return kept_old(self.feed.name, self.fresh.previous, _joined(*said))
+
+    def _adopt(
+        self, content: Content, source: str, signed: tuple[Path, Statement] | None
+    ) -> FeedResult:
+        previous = self.fresh.previous
+        used = [signed] if signed else []
+        kept: Mapping[str, KevEntry] = {}
+        if content.kev_complete and previous is not None:
+            kept, confirmed = self._kept(content, previous)
+            used += confirmed
+        snapshot = adopt(self.cache_dir, self.feed.name, self.fresh, content, source, kept=kept)
+        forget_refused(self.cache_dir, self.feed.name)
+        for path, _ in used:
+            use(path)
+        same = previous is not None and snapshot.digest == previous.snapshot.digest
+        return FeedResult(
+            feed=self.feed.name,
+            status=FeedStatus.UNCHANGED if same else FeedStatus.REFRESHED,
+            snapshot=snapshot,
+            relaxed=_taken_back(read_current(self.cache_dir, self.feed.name)) if kept else (),
+            overridden=tuple(said.in_words for _, said in used),
+        )
+
+    def _kept(
+        self, content: Content, previous: Stored
+    ) -> tuple[Mapping[str, KevEntry], list[tuple[Path, Statement]]]:
+        """Return what stays in force beside the new catalogue, and the overrides that were used."""
+        before = open_state(previous.compiled)
+        after = open_state(content.path)
+        try:
+            was, now = in_force(before.kev, previous.kept), dict(after.kev)
+        finally:
+            before.close()
+            after.close()
+        taken_back = {str(event) for event in relaxations(was, now)}
+        found = self._signed(Subject.RELAXATIONS) if taken_back else Found(good=(), bad=())
+        used = [pair for pair in found.good if taken_back & set(pair[1].covers)]
+        return still_kept(was, now, found.sentences), used
 
 
 def _collect(feed: Feed, config: RefreshConfig, fresh: Staging) -> str:
+    """Bring the documents from the first source that has them all, and say which it was."""
     if config.directory is not None:
-        folder = config.directory / feed.name
-        files = sorted(path for path in folder.rglob("*") if path.is_file())
-        names = [path.relative_to(folder).as_posix() for path in files]
-        taken = [pair for pair in zip(files, names, strict=True) if feed.accepts(pair[1])]
-        if not taken:
-            raise FeedRejected(f"{folder} holds no document of feed {feed.name}.")
-        for path, name in taken:
-            fresh.copy(path, name)
-        return str(folder)
+        return _collect_folder(feed, config.directory / feed.name, fresh)
     chosen = config.sources.get(feed.name)
     sources = (chosen,) if chosen else feed.sources
+    if not sources:
+        raise FeedError(
+            f"feed {feed.name} has no address of its own: name one, --source {feed.name}=URL "
+            "(repositories: RELEASE=URL, as in almalinux-9=https://…)."
+        )
     troubles: list[str] = []
     for source in sources:
-        fresh.documents.clear()
-        fresh.stored.clear()
-        fresh.changed = False
+        fresh.restart()
         try:
             feed.download(source, fresh)
         except FeedError as error:
@@ -135,58 +326,21 @@ def _collect(feed: Feed, config: RefreshConfig, fresh: Staging) -> str:
     raise FeedRejected(" Then: ".join(troubles))
 
 
-def _judge(feed: Feed, fresh: Staging, source: str, cache_dir: Path) -> FeedResult:
-    previous = fresh.previous
-    content = feed.parse(tuple(fresh.documents))
-    why_not = refusal(previous.snapshot if previous else None, content, fresh.now)
-    if why_not:
-        return _kept(
-            feed,
-            previous,
-            f"{source}: refused, {why_not}. If this is right, delete {cache_dir / feed.name} "
-            "and refresh again.",
-        )
-    relaxed = _relaxed(feed, previous, content) if content.kev_complete else ()
-    before = previous.snapshot.digest if previous else ""
-    snapshot = adopt(cache_dir, feed.name, fresh, content, source)
-    same = snapshot.digest == before
-    status = FeedStatus.UNCHANGED if same else FeedStatus.REFRESHED
-    return FeedResult(feed=feed.name, status=status, snapshot=snapshot, relaxed=relaxed)
+def _collect_folder(feed: Feed, folder: Path, fresh: Staging) -> str:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    names = [path.relative_to(folder).as_posix() for path in files]
+    taken = [pair for pair in zip(files, names, strict=True) if feed.accepts(pair[1])]
+    if not taken:
+        raise FeedRejected(f"{folder} holds no document of feed {feed.name}.")
+    for path, name in taken:
+        fresh.copy(path, name)
+    return str(folder)
 
 
-def _unchanged(cache_dir: Path, feed: Feed, previous: Stored, now: datetime) -> FeedResult:
-    confirm(cache_dir, feed.name, previous.snapshot.digest, now)
-    snapshot = replace(previous.snapshot, fetched_at=now)
-    return FeedResult(feed=feed.name, status=FeedStatus.UNCHANGED, snapshot=snapshot)
+def _taken_back(stored: Stored | None) -> tuple[str, ...]:
+    """Say what the catalogue takes back of what stays in force in this state."""
+    return pending_relaxations(stored) if stored is not None and stored.kept else ()
 
 
-def _kept(feed: Feed, previous: Stored | None, reason: str) -> FeedResult:
-    return FeedResult(
-        feed=feed.name,
-        status=FeedStatus.MISSING if previous is None else FeedStatus.KEPT_OLD,
-        snapshot=previous.snapshot if previous else None,
-        reason=reason,
-    )
-
-
-def _relaxed(feed: Feed, previous: Stored | None, content: Content) -> tuple[str, ...]:
-    """Name what a new KEV catalogue takes back; such a step is upstream's right and ours to see."""
-    if previous is None:
-        return ()
-    said = []
-    old = feed.parse(previous.documents).kev
-    for cve in sorted(old, key=cve_order):
-        sentence = _softer(cve, old[cve], content.kev.get(cve))
-        if sentence:
-            said.append(sentence)
-    return tuple(said)
-
-
-def _softer(cve: str, before: KevEntry, after: KevEntry | None) -> str:
-    if after is None:
-        return f"{cve} is no longer in the catalogue."
-    if before.due_date and (after.due_date is None or after.due_date > before.due_date):
-        return f"{cve}: due date moved from {before.due_date} to {after.due_date or 'none'}."
-    if before.ransomware and not after.ransomware:
-        return f"{cve} is no longer said to be used by ransomware."
-    return ""
+def _joined(*parts: str) -> str:
+    return " ".join(part for part in parts if part)

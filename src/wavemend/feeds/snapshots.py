@@ -1,58 +1,65 @@
 """The store of accepted feed states: all of a feed or nothing, and the last good copy stays.
 
-Layout: `<cache>/<feed>/<digest>/` holds the documents and `snapshot.json`; beside it `current.json`
-names the digest in use. A new state is written beside the old one, flushed, and then named: a
-process that dies in between leaves the old state in use.
+Layout: `<cache>/<feed>/<digest>/` holds the documents, `content.sqlite` compiled from them and
+`snapshot.json`; beside it `current.json` names the digest in use. A new state is written beside
+the old one, flushed, and then named: a process that dies in between leaves the old state in use.
+
+Documents are verified when they are adopted and not read again; the compiled file is verified
+against its digest before it is used. One that is damaged or missing is compiled again from the
+documents by `repair`, after these were verified.
 """
 
 import contextlib
 import fcntl
-import hashlib
-import os
 import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 
 from pydantic import TypeAdapter, ValidationError
 
-from wavemend.advisories import FeedSnapshot
+from wavemend.advisories import FeedSnapshot, KevEntry
 from wavemend.errors import FeedError, FeedRejected
-from wavemend.feeds import Content, Document
-from wavemend.feeds.documents import file_chunks
-from wavemend.feeds.http import HttpClient, Validators
+from wavemend.feeds import Document, Feed
+from wavemend.feeds.compiled import Content, compile_documents
+from wavemend.feeds.compiled_schema import CONTENT_FILE, FORMAT
+from wavemend.feeds.snapshots_files import file_digest, flush, link, safe_name, write_whole
+from wavemend.feeds.snapshots_history import remember
+from wavemend.feeds.snapshots_staging import (
+    CompiledFile,
+    Kept,
+    Manifest,
+    Staging,
+    Stored,
+    StoredDocument,
+    building,
+    digests_of,
+    staging,
+    state_digest,
+)
 
-LOSS_LIMIT = 0.02
-"""A feed that lost more than this share of its entries, or of a field, is damaged until shown fine.
-KEV lost 11 of its entries in 449 days; EPSS one in a day."""
-REJECT_LIMIT = 0.02
-"""More unreadable entries than this, and it is the format that changed, not an entry."""
+__all__ = [
+    "FUTURE_LIMIT",
+    "Staging",
+    "Stored",
+    "StoredDocument",
+    "adopt",
+    "cache_lock",
+    "confirm",
+    "keep",
+    "previous_states",
+    "read_current",
+    "repair",
+    "staging",
+]
+
 FUTURE_LIMIT = timedelta(hours=24)
 """Clocks and time zones explain a day. Accepting 2099 would make every true copy look old."""
 KEPT_STATES = 3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredDocument:
-    """One document of an accepted state, with what is needed to ask for it again."""
-
-    name: str
-    sha256: str
-    size: int
-    url: str = ""
-    etag: str = ""
-    last_modified: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Manifest:
-    """`snapshot.json`: what was accepted, and which documents it consists of."""
-
-    snapshot: FeedSnapshot
-    documents: tuple[StoredDocument, ...]
-    schema: str = "wavemend.feed-snapshot/1"
+_NONE_KEPT: Mapping[str, KevEntry] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,138 +71,130 @@ class Pointer:
     history: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stored:
-    """The state in use, read from disk and verified."""
-
-    manifest: Manifest
-    documents: tuple[Document, ...]
-
-    @property
-    def snapshot(self) -> FeedSnapshot:
-        return self.manifest.snapshot
-
-
 _MANIFEST = TypeAdapter(Manifest)
 _POINTER = TypeAdapter(Pointer)
 
+_verified: dict[tuple[str, int, int], str] = {}
+"""Digests of compiled files this process has read, by path, time and size: hashing a hundred
+megabytes takes a tenth of a second, and a state is never changed."""
+_verified_lock = threading.Lock()
+
 
 def read_current(cache_dir: Path, feed: str) -> Stored | None:
-    """Return the state in use, its documents verified against their digests; None: there is none.
+    """Return the state in use, its compiled file verified; None: there is none.
 
     Raises FeedRejected when something is there that is not what was accepted.
     """
+    stored = _read(cache_dir, feed)
+    if stored is None:
+        return None
+    trouble = _trouble(stored)
+    if trouble:
+        raise FeedRejected(
+            f"the stored copy of feed {feed} cannot be used: {trouble}.",
+            hint="run `wavemend feeds refresh`: it is compiled again from its documents",
+        )
+    return stored
+
+
+def _read(cache_dir: Path, feed: str) -> Stored | None:
     home = cache_dir / feed
     pointer_file = home / "current.json"
     if not pointer_file.exists():
         return None
     try:
         pointer = _POINTER.validate_json(pointer_file.read_bytes())
-        state = home / PurePosixPath(pointer.digest).name
-        manifest = _MANIFEST.validate_json((state / "snapshot.json").read_bytes())
-        documents = tuple(
-            Document(name=item.name, path=state / "documents" / safe_name(item.name))
-            for item in manifest.documents
-        )
-        for item, document in zip(manifest.documents, documents, strict=True):
-            if file_digest(document.path) != item.sha256:
-                raise FeedRejected(f"{document.path} is not what was accepted.")  # noqa: TRY301
+        stored = _read_state(home / PurePosixPath(pointer.digest).name)
     except (OSError, ValidationError, FeedRejected) as error:
         raise FeedRejected(
             f"the stored copy of feed {feed} in {home} cannot be used: {error}",
             hint="delete that folder and run `wavemend feeds refresh`",
         ) from None
-    confirmed = replace(manifest.snapshot, fetched_at=pointer.checked_at)
-    return Stored(manifest=replace(manifest, snapshot=confirmed), documents=documents)
+    confirmed = replace(stored.snapshot, fetched_at=pointer.checked_at)
+    return replace(stored, manifest=replace(stored.manifest, snapshot=confirmed))
 
 
-@dataclass(slots=True, kw_only=True)
-class Staging:
-    """A new state being put together. Implements `Downloads` for the feeds."""
-
-    home: Path
-    client: HttpClient
-    now: datetime
-    api_key: str = field(default="", repr=False)
-    previous: Stored | None = None
-    documents: list[Document] = field(default_factory=list)
-    stored: list[StoredDocument] = field(default_factory=list)
-    changed: bool = False
-
-    def get(
-        self, url: str, name: str, *, headers: Mapping[str, str] | None = None, fresh: bool = False
-    ) -> Document:
-        """Store what `url` answers, or a copy of the document in use when it is unchanged."""
-        target = self._place(name)
-        old = None if fresh else self._known(url, name)
-        validators = Validators(etag=old.etag, last_modified=old.last_modified) if old else None
-        answer = self.client.download(url, target, validators=validators, headers=headers)
-        if not answer.changed and self.previous is not None:
-            by_name = {document.name: document for document in self.previous.documents}
-            shutil.copyfile(by_name[name].path, target)
-        self.changed = self.changed or answer.changed
-        return self._keep(name, target, url, answer.validators)
-
-    def pause(self, seconds: float) -> None:
-        """Wait between two requests, as the upstream's rate limit asks."""
-        self.client.sleep(seconds)
-
-    def copy(self, source: Path, name: str) -> None:
-        """Take a document from an air-gapped folder."""
-        target = self._place(name)
-        size = source.stat().st_size
-        if size > self.client.limits.max_bytes:
-            raise FeedRejected(f"{source} is larger than {self.client.limits.max_bytes} bytes.")
-        shutil.copyfile(source, target)
-        self.changed = True
-        self._keep(name, target, "", Validators())
-
-    def _known(self, url: str, name: str) -> StoredDocument | None:
-        if self.previous is None:
-            return None
-        found = [item for item in self.previous.manifest.documents if item.name == name]
-        # Validators of another address mean nothing here: a mirror has its own.
-        return found[0] if found and found[0].url == url else None
-
-    def _place(self, name: str) -> Path:
-        target = self.home / "documents" / safe_name(name)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        return target
-
-    def _keep(self, name: str, target: Path, url: str, validators: Validators) -> Document:
-        document = Document(name=name, path=target)
-        self.documents.append(document)
-        self.stored.append(
-            StoredDocument(
-                name=name,
-                sha256=file_digest(target),
-                size=target.stat().st_size,
-                url=url,
-                etag=validators.etag,
-                last_modified=validators.last_modified,
-            )
+def _read_state(state: Path) -> Stored:
+    manifest = _MANIFEST.validate_json((state / "snapshot.json").read_bytes())
+    if state.name != manifest.snapshot.digest or state.name not in digests_of(manifest):
+        raise FeedRejected(
+            f"{state / 'snapshot.json'} is not what was accepted: its documents, or the entries "
+            "that stay in force, do not give its digest."
         )
-        return document
+    return Stored(
+        manifest=manifest, documents=_documents(state, manifest), compiled=state / CONTENT_FILE
+    )
 
 
-@contextlib.contextmanager
-def staging(
-    cache_dir: Path,
-    feed: str,
-    client: HttpClient,
-    previous: Stored | None,
-    *,
-    now: datetime,
-    api_key: str = "",
-) -> Iterator[Staging]:
-    """Give a place for a new state; what was not adopted is removed."""
-    home = cache_dir / feed
-    home.mkdir(parents=True, exist_ok=True)
-    place = Path(tempfile.mkdtemp(prefix=".new-", dir=home))
+def _documents(state: Path, manifest: Manifest) -> tuple[Document, ...]:
+    return tuple(
+        Document(name=item.name, path=state / "documents" / safe_name(item.name))
+        for item in manifest.documents
+    )
+
+
+def _trouble(stored: Stored) -> str:
+    """Say what is wrong with a state's compiled file; empty when it is the accepted one."""
+    accepted = stored.manifest.compiled
+    if accepted is None or accepted.format != FORMAT:
+        return "it was written by another version of wavemend"
     try:
-        yield Staging(home=place, client=client, now=now, api_key=api_key, previous=previous)
+        found = stored.compiled.stat()
+    except OSError:
+        return f"{stored.compiled} is missing"
+    key = (str(stored.compiled), found.st_mtime_ns, found.st_size)
+    with _verified_lock:
+        digest = _verified.get(key, "")
+    if not digest and found.st_size == accepted.size:
+        digest = file_digest(stored.compiled)
+        with _verified_lock:
+            _verified[key] = digest
+    return "" if digest == accepted.sha256 else f"{stored.compiled} is not what was accepted"
+
+
+def previous_states(cache_dir: Path, feed: str) -> tuple[Stored, ...]:
+    """Return the states before the one in use that are still whole, the newest first."""
+    home = cache_dir / feed
+    found: list[Stored] = []
+    with contextlib.suppress(OSError, ValidationError):
+        pointer = _POINTER.validate_json((home / "current.json").read_bytes())
+        for digest in pointer.history:
+            with contextlib.suppress(OSError, ValidationError, FeedRejected):
+                stored = _read_state(home / PurePosixPath(digest).name)
+                if not _trouble(stored):
+                    found.append(stored)
+    return tuple(found)
+
+
+def repair(cache_dir: Path, feed: Feed) -> Stored | None:
+    """Compile the state in use again from its documents; None: there is none.
+
+    For a compiled file that is damaged, missing or of another version. Raises FeedRejected when
+    the documents are not what was accepted either. To be called with the cache locked.
+    """
+    stored = _read(cache_dir, feed.name)
+    if stored is None or not _trouble(stored):
+        return stored
+    for item, document in zip(stored.manifest.documents, stored.documents, strict=True):
+        if not document.path.is_file() or file_digest(document.path) != item.sha256:
+            raise FeedRejected(
+                f"{document.path} is not what was accepted.",
+                hint=f"delete {cache_dir / feed.name} and run `wavemend feeds refresh`",
+            )
+    fresh = stored.compiled.with_suffix(".new")
+    try:
+        content = compile_documents(feed, stored.documents, fresh)
+        compiled = _seal(fresh)
+        fresh.replace(stored.compiled)
     finally:
-        shutil.rmtree(place, ignore_errors=True)
+        fresh.unlink(missing_ok=True)
+    old = stored.snapshot
+    snapshot = _snapshot(feed.name, old.source, old.digest, old.fetched_at, content)
+    manifest = replace(
+        stored.manifest, snapshot=snapshot, compiled=compiled, schema="wavemend.feed-snapshot/2"
+    )
+    _write_manifest(stored.compiled.parent, manifest)
+    return replace(stored, manifest=manifest)
 
 
 @contextlib.contextmanager
@@ -212,76 +211,82 @@ def cache_lock(cache_dir: Path) -> Iterator[None]:
         yield
 
 
-def refusal(previous: FeedSnapshot | None, content: Content, now: datetime) -> str:
-    """Say why a parsed feed must not replace what is in use; empty when it may. Pure."""
-    if content.data_date > now + FUTURE_LIMIT:
-        return f"it is dated {content.data_date:%F %H:%MZ}, in the future"
-    if len(content.rejects) > REJECT_LIMIT * (content.count + len(content.rejects)):
-        first = content.rejects[0]
-        return (
-            f"{len(content.rejects)} of its entries cannot be read, the first: "
-            f"{first.where}: {first.reason}"
-        )
-    if content.count == 0:
-        return "it is empty, and an empty feed is not a world without vulnerabilities"
-    if previous is None:
-        return ""
-    if previous.data_date is not None and content.data_date < previous.data_date:
-        return (
-            f"it is of {content.data_date:%F %H:%MZ}, older than the copy in use "
-            f"({previous.data_date:%F %H:%MZ})"
-        )
-    return _loss(previous, content)
-
-
-def _loss(previous: FeedSnapshot, content: Content) -> str:
-    if content.count < previous.count * (1 - LOSS_LIMIT):
-        return f"it shrank from {previous.count} to {content.count} entries"
-    for name, before in previous.coverage:
-        after = content.coverage.get(name, 0)
-        if after < before * (1 - LOSS_LIMIT):
-            return f"only {after} entries carry {name!r}; in the copy in use {before} do"
-    return ""
-
-
 def adopt(
-    cache_dir: Path, feed: str, fresh: Staging, content: Content, source: str
+    cache_dir: Path,
+    feed: str,
+    fresh: Staging,
+    content: Content,
+    source: str,
+    *,
+    kept: Mapping[str, KevEntry] = _NONE_KEPT,
 ) -> FeedSnapshot:
-    """Put a checked state into use, at once and completely."""
+    """Put a checked state into use, at once and completely.
+
+    `kept` are entries of KEV that stay in force although the catalogue took them back or softened
+    them. They are part of the state, and of its digest; at load the stricter value wins.
+    """
     home = cache_dir / feed
     documents = tuple(sorted(fresh.stored, key=lambda item: item.name))
-    lines = "\n".join(f"{item.sha256} {item.name}" for item in documents)
-    digest = hashlib.sha256(lines.encode()).hexdigest()
-    if fresh.previous is not None and fresh.previous.snapshot.digest == digest:
-        confirm(cache_dir, feed, digest, fresh.now)
-        return replace(fresh.previous.snapshot, fetched_at=fresh.now)
-    snapshot = FeedSnapshot(
-        feed=feed,
-        source=source,
-        digest=digest,
-        fetched_at=fresh.now,
-        data_date=content.data_date,
-        model=content.model,
-        count=content.count,
-        coverage=tuple(sorted(content.coverage.items())),
-        skipped=tuple(sorted(content.skipped.items())),
-        rejects=content.rejects,
+    tombstones = _tombstones(kept)
+    digest = state_digest(documents, tombstones)
+    previous, state = fresh.previous, home / digest
+    if previous is not None and previous.snapshot.digest == digest:
+        confirm(cache_dir, feed, digest, fresh.now, fresh)
+        return replace(previous.snapshot, fetched_at=fresh.now)
+    manifest = Manifest(
+        snapshot=_snapshot(feed, source, digest, fresh.now, content),
+        documents=documents,
+        compiled=_seal(content.path),
+        kept=tombstones,
     )
-    manifest = _MANIFEST.dump_json(Manifest(snapshot=snapshot, documents=documents), indent=1)
-    _write(fresh.home / "snapshot.json", manifest)
     for item in documents:
-        _flush(fresh.home / "documents" / item.name)
-    state = home / digest
-    if state.exists():
-        shutil.rmtree(state)  # not in use, or it would be `previous`: left over, or damaged
-    fresh.home.rename(state)
+        flush(fresh.home / "documents" / safe_name(item.name))
+    _write_manifest(fresh.home, manifest)
+    _move(fresh.home, state)
+    remember(home, content.data_date.date(), _documents(state, manifest))
     confirm(cache_dir, feed, digest, fresh.now)
+    return manifest.snapshot
+
+
+def keep(cache_dir: Path, feed: str, digest: str, kept: Mapping[str, KevEntry]) -> FeedSnapshot:
+    """Put a state with other tombstones into use: a person confirmed, or took back, a relaxation.
+
+    Documents and compiled file are the same and linked. Raises FeedRejected when the state in use
+    is not the one of `digest`.
+    """
+    home = cache_dir / feed
+    stored = read_current(cache_dir, feed)
+    if stored is None or stored.snapshot.digest != digest or stored.snapshot.fetched_at is None:
+        raise FeedRejected(
+            f"the state of feed {feed} in use is not {digest[:12]}.", hint="look at it again"
+        )
+    tombstones = _tombstones(kept)
+    new = state_digest(stored.manifest.documents, tombstones)
+    if new == digest:
+        return stored.snapshot
+    with building(home) as place:
+        for path in (*(item.path for item in stored.documents), stored.compiled):
+            target = place / path.relative_to(stored.compiled.parent)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            link(path, target)
+        snapshot = replace(stored.snapshot, digest=new)
+        _write_manifest(place, replace(stored.manifest, snapshot=snapshot, kept=tombstones))
+        _move(place, home / new)
+    confirm(cache_dir, feed, new, stored.snapshot.fetched_at)
     return snapshot
 
 
-def confirm(cache_dir: Path, feed: str, digest: str, now: datetime) -> None:
-    """Name the state in use and when it was confirmed; forget states beyond the last few."""
+def confirm(
+    cache_dir: Path, feed: str, digest: str, now: datetime, fresh: Staging | None = None
+) -> None:
+    """Name the state in use and when it was confirmed; forget states beyond the last few.
+
+    With `fresh`, what was collected and turned out to be the same: what is needed to ask for the
+    documents again (validators, times of files) is brought up to date.
+    """
     home = cache_dir / feed
+    if fresh is not None and fresh.previous is not None:
+        _renew(home / PurePosixPath(digest).name, fresh.previous.manifest, fresh.stored)
     pointer_file = home / "current.json"
     before: tuple[str, ...] = ()
     with contextlib.suppress(OSError, ValidationError):
@@ -289,38 +294,54 @@ def confirm(cache_dir: Path, feed: str, digest: str, now: datetime) -> None:
         before = (old.digest, *old.history)
     history = tuple(dict.fromkeys(item for item in before if item != digest))
     pointer = Pointer(digest=digest, checked_at=now, history=history[: KEPT_STATES - 1])
-    temporary = home / ".current.json.new"
-    _write(temporary, _POINTER.dump_json(pointer, indent=1))
-    temporary.replace(pointer_file)
-    _flush(home)
+    write_whole(pointer_file, _POINTER.dump_json(pointer, indent=1))
     for old_digest in history[KEPT_STATES - 1 :]:
         shutil.rmtree(home / PurePosixPath(old_digest).name, ignore_errors=True)
 
 
-def safe_name(name: str) -> PurePosixPath:
-    """Return a document's name as a relative path that stays inside its snapshot."""
-    path = PurePosixPath(name)
-    if path.is_absolute() or not path.parts or any(part == ".." for part in path.parts):
-        raise FeedRejected(f"{name!r} is not a name for a document.")
-    return path
+def _tombstones(kept: Mapping[str, KevEntry]) -> tuple[Kept, ...]:
+    return tuple(Kept(cve=cve, entry=kept[cve]) for cve in sorted(kept))
 
 
-def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    digest = hashlib.sha256()
-    for chunk in file_chunks(path):
-        digest.update(chunk)
-    return digest.hexdigest()
+def _move(place: Path, state: Path) -> None:
+    if state.exists():
+        shutil.rmtree(state)  # not in use, or it would be `previous`: left over, or damaged
+    place.rename(state)
 
 
-def _write(path: Path, body: bytes) -> None:
-    path.write_bytes(body)
-    _flush(path)
+def _renew(state: Path, manifest: Manifest, stored: Sequence[StoredDocument]) -> None:
+    documents = tuple(sorted(stored, key=lambda item: item.name))
+    same = [(item.name, item.sha256) for item in documents]
+    if documents != manifest.documents and same == [
+        (item.name, item.sha256) for item in manifest.documents
+    ]:
+        _write_manifest(state, replace(manifest, documents=documents))
 
 
-def _flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def _snapshot(
+    feed: str, source: str, digest: str, fetched_at: datetime | None, content: Content
+) -> FeedSnapshot:
+    return FeedSnapshot(
+        feed=feed,
+        source=source,
+        digest=digest,
+        fetched_at=fetched_at,
+        data_date=content.data_date,
+        model=content.model,
+        count=content.count,
+        coverage=tuple(sorted(content.coverage.items())),
+        skipped=tuple(sorted(content.skipped.items())),
+        rejects=content.rejects,
+        flaws=content.flaws,
+        read=content.read,
+    )
+
+
+def _seal(path: Path) -> CompiledFile:
+    """Flush a compiled file and say what it is."""
+    flush(path)
+    return CompiledFile(size=path.stat().st_size, sha256=file_digest(path), format=FORMAT)
+
+
+def _write_manifest(state: Path, manifest: Manifest) -> None:
+    write_whole(state / "snapshot.json", _MANIFEST.dump_json(manifest, indent=1))

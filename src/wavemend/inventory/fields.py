@@ -3,7 +3,7 @@
 import ipaddress
 import re
 from collections.abc import Callable
-from datetime import time, timedelta
+from datetime import date, time, timedelta
 from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
@@ -269,3 +269,70 @@ FeedSource = Annotated[
         }
     ),
 ]
+
+
+def _calendar_day(value: object) -> date:
+    text = _text(value)
+    try:
+        return date.fromisoformat(text) if re.fullmatch(r"\d{4}-\d\d-\d\d", text) else date.min
+    except ValueError:
+        return date.min
+
+
+def _last_day(value: object) -> date:
+    if (found := _calendar_day(value)) == date.min:
+        raise refuse(f"{shown(value)} is no day of the calendar; write 2027-01-31")
+    return found
+
+
+LastDay = Annotated[
+    date,
+    PlainValidator(_last_day),
+    WithJsonSchema(
+        {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$", "examples": ["2027-01-31"]}
+    ),
+]
+
+
+LEAST_REASON = 10
+"""Characters: "ok" and "n/a" are no reasons."""
+
+
+def _reason(text: str) -> str:
+    if len(text.strip()) < LEAST_REASON:
+        raise refuse(f"{shown(text)} is too short; say why, for whoever reads it in a year")
+    return text
+
+
+Reason = Annotated[Text, AfterValidator(_reason)]
+
+
+def _cve(text: str) -> str:
+    if text and not re.fullmatch(r"CVE-\d{4}-\d{4,19}", text, re.ASCII):
+        raise refuse(f"{shown(text)} is no CVE; write it as CVE-2024-6119")
+    return text
+
+
+CveName = Annotated[str, AfterValidator(_cve), Field(examples=["CVE-2024-6119"])]
+
+
+def _feed_name(text: str) -> str:
+    from wavemend.feed_names import FEED_NAMES
+
+    if text not in FEED_NAMES:
+        raise refuse(f"{shown(text)} is no feed; known: {', '.join(sorted(FEED_NAMES))}")
+    return text
+
+
+FeedName = Annotated[str, AfterValidator(_feed_name), Field(examples=["ubuntu"])]
+
+
+def _compliance(text: str) -> str:
+    from wavemend.policy.risk_profiles import PROFILE_NAMES
+
+    if text not in PROFILE_NAMES:
+        raise refuse(f"{shown(text)} is no compliance profile; known: {', '.join(PROFILE_NAMES)}")
+    return text
+
+
+Compliance = Annotated[str, AfterValidator(_compliance), Field(examples=["pci-dss-4.0.1"])]

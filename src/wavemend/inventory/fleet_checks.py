@@ -22,6 +22,7 @@ def check(forms: Forms) -> Iterator[Problem]:
     inheritance = inheritance_of(forms)
     yield from _hosts(forms, inheritance)
     yield from _groups(forms)
+    yield from _waivers(forms)
     if forms.all_hosts_read:
         yield from _empty_selections(forms, inheritance)
 
@@ -140,6 +141,15 @@ def _group_scope(forms: Forms, place: Place, group: GroupForm) -> Iterator[Probl
         yield forms.problem(place, what)
 
 
+def _waivers(forms: Forms) -> Iterator[Problem]:
+    for number, waiver in forms.waivers.items():
+        place: Place = ("waivers", number)
+        yield from forms.unknown((*place, "tenant"), "tenants", waiver.tenant)
+        if not (waiver.cve or waiver.package or waiver.advisory):
+            what = "needs a cve, a package or an advisory, because empty is not everything"
+            yield forms.problem(place, what)
+
+
 def _empty_selections(forms: Forms, inheritance: Inheritance) -> Iterator[Problem]:
     hosts = list(forms.hosts.values())
     covered = [(inheritance.of(host).profile, host.critical, host.labels) for host in hosts]
@@ -152,3 +162,8 @@ def _empty_selections(forms: Forms, inheritance: Inheritance) -> Iterator[Proble
             yield forms.problem((*place, "select"), what)
         elif group.hosts is None and not mine:
             yield forms.problem((*place, "hosts"), f"{group.tenant} has no hosts")
+    for number, waiver in forms.waivers.items():
+        mine = [host for host in hosts if waiver.tenant in {"", host.tenant}]
+        if waiver.select and mine and not any(waiver.select.matches(host.labels) for host in mine):
+            what = f'"{waiver.select}" matches none of {len(mine)} hosts; correct it or label one'
+            yield forms.problem(("waivers", number, "select"), what)

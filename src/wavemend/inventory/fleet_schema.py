@@ -12,15 +12,20 @@ from wavemend.inventory.fields import (
     Address,
     Argument,
     Command,
+    Compliance,
+    CveName,
     Day,
     Duration,
+    FeedName,
     FeedSource,
     HostKey,
     Identity,
     LabelKey,
     LabelValue,
+    LastDay,
     Members,
     Name,
+    Reason,
     Reference,
     Selection,
     StartTime,
@@ -57,6 +62,9 @@ class TenantForm(Form):
     )
     four_eyes: bool = Field(
         default=False, description="Whoever asked for a plan cannot approve it."
+    )
+    compliance: Compliance = Field(
+        default="bod-26-04", description="Compliance profile that sets its due dates."
     )
 
 
@@ -160,6 +168,10 @@ class ProfileForm(Form):
     require_restore_point: bool = Field(
         default=False, description="Without a proven restore point a host is blocked."
     )
+    critical_fixes: list[Text] = Field(
+        default=[],
+        description="Packages or advisories whose functional fixes count as critical.",
+    )
 
 
 class LoginForm(Form):
@@ -240,6 +252,28 @@ class FeedsForm(Form):
     max_age_hours: int = Field(
         default=48, ge=1, le=8760, description="Older feeds are used and marked stale."
     )
+    use: list[FeedName] = Field(
+        default=[], description="Feeds this fleet needs; without it debian, epss, kev and nvd."
+    )
+    addresses: dict[FeedName, Text] = Field(
+        default={}, description="Address of a feed, where it is not the feed's own."
+    )
+
+
+class WaiverForm(Form):
+    """An accepted risk. It stays visible, and counts again by itself after its last day."""
+
+    name: Name = Field(description="Short name, shown with what it waives.")
+    tenant: Name = Field(default="", description="Whose hosts; empty: every company's.")
+    owner: Identity = Field(description="Who answers for it.")
+    reason: Reason = Field(description="Why the risk is accepted, for an auditor.")
+    until: LastDay = Field(
+        description="Last day on which it holds, in the company's zone; for every company, in UTC."
+    )
+    cve: CveName = Field(default="", description="The vulnerability that is accepted.")
+    package: Text = Field(default="", description="The package, as findings name it.")
+    advisory: Text = Field(default="", description="The vendor's statement, e.g. `ALBA-2024:1234`.")
+    select: Selection = Field(default=None, description="Only hosts with these labels.")
 
 
 class FleetFile(Form):
@@ -255,6 +289,7 @@ class FleetFile(Form):
     logins: list[LoginForm] = Field(default=[], description="How to log in.")
     hosts: list[HostForm] = Field(min_length=1, description="Machines.")
     groups: list[GroupForm] = Field(default=[], description="Named sets of hosts.")
+    waivers: list[WaiverForm] = Field(default=[], description="Accepted risks.")
     feeds: FeedsForm = Field(default_factory=FeedsForm, description="Vulnerability feeds.")
 
 

@@ -1,7 +1,9 @@
 """From checked forms to the fleet's values: everything inherited filled in, sorted by name."""
 
 from collections.abc import Iterable
+from datetime import UTC, datetime, time, timedelta
 from typing import Protocol, TypeVar
+from zoneinfo import ZoneInfo
 
 from wavemend.fleet import (
     SCHEMA,
@@ -15,7 +17,15 @@ from wavemend.fleet import (
 )
 from wavemend.hosts import Host
 from wavemend.inventory.fleet_checks import window_of
-from wavemend.inventory.fleet_schema import GroupForm, HostForm, LoginForm, ProfileForm, WaveForm
+from wavemend.inventory.fleet_schema import (
+    FeedsForm,
+    GroupForm,
+    HostForm,
+    LoginForm,
+    ProfileForm,
+    WaiverForm,
+    WaveForm,
+)
 from wavemend.inventory.forms import Forms
 from wavemend.inventory.inheritance import Inherited, inheritance_of
 from wavemend.policy.profiles import (
@@ -28,6 +38,7 @@ from wavemend.policy.profiles import (
     WaveKind,
     WaveRule,
 )
+from wavemend.policy.waivers import Waiver
 
 
 class _Named(Protocol):
@@ -50,6 +61,7 @@ def build(forms: Forms, path: str) -> Fleet:
             window=form.window,
             approvers=tuple(sorted(set(form.approvers))),
             four_eyes=form.four_eyes,
+            compliance=form.compliance,
         )
         for form in forms.tenants.values()
     )
@@ -63,7 +75,8 @@ def build(forms: Forms, path: str) -> Fleet:
         groups=_sorted(_group(form, hosts) for form in forms.groups.values()),
         logins=_sorted(_login(form) for form in forms.logins.values()),
         hosts=hosts,
-        feeds=FeedSettings(source=forms.feeds.source, max_age_hours=forms.feeds.max_age_hours),
+        waivers=_waivers(forms),
+        feeds=_feeds(forms.feeds),
         source_path=path,
     )
     return fleet.sealed()
@@ -71,6 +84,36 @@ def build(forms: Forms, path: str) -> Fleet:
 
 def _sorted(things: Iterable[N]) -> tuple[N, ...]:
     return tuple(sorted(things, key=lambda thing: thing.name))
+
+
+def _waivers(forms: Forms) -> tuple[Waiver, ...]:
+    zones = {form.name: form.zone for form in forms.tenants.values()}
+    waivers = (_waiver(form, zones.get(form.tenant, "UTC")) for form in forms.waivers.values())
+    return tuple(sorted(waivers, key=lambda waiver: waiver.id))
+
+
+def _waiver(form: WaiverForm, zone: str) -> Waiver:
+    after = datetime.combine(form.until, time(), ZoneInfo(zone)) + timedelta(days=1)
+    return Waiver(
+        id=form.name,
+        tenant=form.tenant,
+        owner=form.owner,
+        reason=form.reason,
+        until=after.astimezone(UTC),
+        cve=form.cve,
+        package=form.package,
+        advisory=form.advisory,
+        hosts=form.select,
+    )
+
+
+def _feeds(form: FeedsForm) -> FeedSettings:
+    return FeedSettings(
+        source=form.source,
+        max_age_hours=form.max_age_hours,
+        use=tuple(sorted(set(form.use))),
+        addresses=dict(sorted(form.addresses.items())),
+    )
 
 
 def _host(form: HostForm, inherited: Inherited) -> Host:
@@ -111,6 +154,7 @@ def _profile(form: ProfileForm) -> Profile:
         after_hooks=tuple(tuple(argv) for argv in form.after_hooks),
         probes=tuple(Probe(name=probe.name, argv=tuple(probe.argv)) for probe in form.probes),
         require_restore_point=form.require_restore_point,
+        critical_fixes=tuple(sorted(set(form.critical_fixes))),
     )
 
 

@@ -19,6 +19,7 @@ from wavemend.inventory.fleet_schema import (
     LoginForm,
     ProfileForm,
     TenantForm,
+    WaiverForm,
     WindowForm,
 )
 from wavemend.inventory.problems import Place, Problem, shown, suggestion
@@ -27,7 +28,16 @@ from wavemend.inventory.yaml_source import Source
 
 F = TypeVar("F", bound=Form)
 
-SECTIONS = ("tenants", "approvers", "windows", "profiles", "logins", "hosts", "groups")
+SECTIONS = (
+    "tenants",
+    "approvers",
+    "windows",
+    "profiles",
+    "logins",
+    "hosts",
+    "groups",
+    "waivers",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +54,7 @@ class Forms:
     logins: Mapping[int, LoginForm]
     hosts: Mapping[int, HostForm]
     groups: Mapping[int, GroupForm]
+    waivers: Mapping[int, WaiverForm]
     feeds: FeedsForm
     all_hosts_read: bool
     """False: some hosts are missing here, so nothing can be said about empty selections."""
@@ -92,6 +103,7 @@ def read_forms(source: Source) -> tuple[Forms, list[Problem]]:
         logins=entries("logins", LoginForm),
         hosts=hosts,
         groups=entries("groups", GroupForm),
+        waivers=entries("waivers", WaiverForm),
         feeds=FeedsForm() if feeds_broken else FeedsForm(**source.data.get("feeds", {})),
         all_hosts_read=len(hosts) == len(_items(source, "hosts")),
     )

@@ -74,7 +74,7 @@ def record_snapshots(
                 data_date=str(snapshot.data_date or ""),
                 model=snapshot.model,
                 entries=snapshot.count,
-                rejects=len(snapshot.rejects),
+                rejects=snapshot.rejected,
             )
         )
         audit.append(session, now, actor, "feed.accepted", snapshot.feed, digest=snapshot.digest)

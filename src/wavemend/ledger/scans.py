@@ -1,15 +1,14 @@
-"""Looks at hosts, and what was found in them."""
+"""Looks at hosts: what was seen of them, or why nothing was."""
 
 import zlib
-from collections.abc import Iterable
 from datetime import datetime
 
-from sqlmodel import Session, col, func, select
+from sqlmodel import Session, col, select
 
 from wavemend.documents import from_document, to_document
 from wavemend.hosts import Facts, Host
-from wavemend.ledger.tables import FindingRow, HostScan
-from wavemend.observations import Look, Ranked
+from wavemend.ledger.tables import HostScan
+from wavemend.observations import Look
 
 
 def record_look(
@@ -36,24 +35,6 @@ def record_look(
     return row.id
 
 
-def record_findings(session: Session, scan_id: int, ranked: Iterable[Ranked]) -> None:
-    """Write the findings of one look."""
-    for item in ranked:
-        session.add(
-            FindingRow(
-                scan_id=scan_id,
-                tenant=item.finding.tenant,
-                host=item.finding.host,
-                finding_id=item.finding.id,
-                cve=item.finding.cve,
-                source_package=item.finding.source_package,
-                lane=item.priority.lane,
-                due=item.priority.due,
-                document=to_document(item),
-            )
-        )
-
-
 def newest_look(
     session: Session, host: str, *, purpose: str = "", rollout_id: str = ""
 ) -> tuple[int, Look] | None:
@@ -69,14 +50,6 @@ def newest_look(
     return row.id, _look(row)
 
 
-def findings_of(session: Session, scan_id: int) -> tuple[Ranked, ...]:
-    """Return the findings of one look, most urgent first."""
-    rows = session.exec(
-        select(FindingRow).where(FindingRow.scan_id == scan_id).order_by(col(FindingRow.id))
-    )
-    return tuple(from_document(Ranked, row.document) for row in rows)
-
-
 def _look(row: HostScan) -> Look:
     facts = from_document(Facts, zlib.decompress(row.facts)) if row.facts else None
     return Look(
@@ -89,21 +62,12 @@ def _look(row: HostScan) -> Look:
     )
 
 
-def first_seen(session: Session, host: str) -> dict[str, datetime]:
-    """Return by finding id when a look at this host found it first."""
-    query = (
-        select(FindingRow.finding_id, func.min(HostScan.at))
-        .join(HostScan, col(HostScan.id) == col(FindingRow.scan_id))
-        .where(FindingRow.host == host)
-        .group_by(FindingRow.finding_id)
-    )
-    return dict(session.exec(query).all())
-
-
-def last_ranked_look(session: Session, host: str) -> tuple[int, Look] | None:
-    """Return the last look whose findings were written: by a scan, before or after a rollout."""
-    query = select(HostScan).where(
-        HostScan.host == host, col(HostScan.purpose).in_(["scan", "preflight", "verify"])
-    )
+def newest_seen_look(
+    session: Session, host: str, *, as_of: datetime | None = None
+) -> tuple[int, Look] | None:
+    """Return the last look at a host that saw its facts, not later than `as_of`, with its id."""
+    query = select(HostScan).where(HostScan.host == host, HostScan.facts_digest != "")
+    if as_of is not None:
+        query = query.where(HostScan.at <= as_of)
     row = session.exec(query.order_by(col(HostScan.id).desc())).first()
     return (row.id, _look(row)) if row is not None and row.id is not None else None

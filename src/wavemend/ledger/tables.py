@@ -85,21 +85,57 @@ class HostScan(SQLModel, table=True):
     """zlib-compressed canonical JSON; empty when the look failed."""
 
 
-class FindingRow(SQLModel, table=True):
-    """One missing fix on one host, as of one scan."""
+class AssessmentRow(SQLModel, table=True):
+    """One look at a host, judged by what was known at one moment. Never changed, never removed."""
 
-    __tablename__ = "findings"
+    __tablename__ = "assessments"
     id: int | None = Field(default=None, primary_key=True)
     scan_id: int = Field(foreign_key="host_scans.id", index=True)
     tenant: str = Field(index=True)
     host: str = Field(index=True)
-    finding_id: str
-    """The same in every look, so that the first one starts the clock."""
+    scanned_at: datetime = _utc()
+    assessed_at: datetime = _utc()
+    intelligence: str
+    findings: int
+    unjudged: int
+    """Installed packages that could not be compared with what the vendor says."""
+    document: bytes = _blob()
+    """zlib-compressed canonical JSON of the `Assessment`."""
+
+
+class FirstSightingRow(SQLModel, table=True):
+    """When a finding was seen first on a host: the clock of its due date."""
+
+    __tablename__ = "first_sightings"
+    host: str = Field(primary_key=True)
+    finding_id: str = Field(primary_key=True)
+    at: datetime = _utc()
+
+
+class OpenFindingRow(SQLModel, table=True):
+    """One line of the newest assessment of a host: an index over the documents, made anew."""
+
+    __tablename__ = "open_findings"
+    host: str = Field(primary_key=True)
+    finding_id: str = Field(primary_key=True)
+    tenant: str = Field(index=True)
     cve: str = Field(index=True)
-    source_package: str
+    advisory: str = Field(index=True)
+    package: str = Field(index=True)
     lane: str
     due: datetime | None = _utc(default=None, nullable=True)
-    document: bytes = _blob()
+    installed: str
+    fixed: str
+    update_class: str
+    status: str
+    cvss: float | None = None
+    epss: float | None = None
+    kev: bool
+    zero_day: bool
+    waived: bool
+    because: str
+    order_key: str = Field(index=True)
+    """The order as text that sorts the same."""
 
 
 class RolloutRow(SQLModel, table=True):

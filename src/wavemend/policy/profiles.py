@@ -136,6 +136,8 @@ class Profile:
     probes: tuple[Probe, ...] = ()
     require_restore_point: bool = False
     """Hosts without a proven restore point are blocked, not patched."""
+    critical_fixes: tuple[str, ...] = ()
+    """Packages or advisories whose functional fixes the operator calls critical."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

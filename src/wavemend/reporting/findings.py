@@ -1,10 +1,13 @@
 """Findings: what was open before, what the rollout closed, and what is left."""
 
-from wavemend.ledger.scans import findings_of, newest_look
+from wavemend.ledger.assessments import assessment_of_scan
+from wavemend.ledger.scans import newest_look
 from wavemend.observations import Ranked
 from wavemend.reporting.source import Source
 from wavemend.reports.model import LANES, FindingReport, FindingsReport, LaneReport
-from wavemend.versions import deb_key
+from wavemend.versions import Scheme, key_of, order_name
+
+_SCHEMES = {order_name(scheme): scheme for scheme in Scheme}
 
 TOP_FINDINGS = 60
 """Findings listed one by one: what a person reads; the ledger holds all of them."""
@@ -18,9 +21,9 @@ def findings_report(source: Source) -> FindingsReport:
         if found is None:
             continue
         fixed_now = _source_versions(source, host.name)
-        rows += [
-            (ranked, _closed(ranked, fixed_now)) for ranked in findings_of(source.book, found[0])
-        ]
+        assessed = assessment_of_scan(source.book, found[0])
+        found_there = assessed.ranked if assessed else ()
+        rows += [(ranked, _closed(ranked, fixed_now)) for ranked in found_there]
     rows.sort(key=lambda item: (_is_done(*item), item[0].priority.order, item[0].finding.host))
     lanes = sorted({str(r.priority.lane) for r, _ in rows}, key=_lane_order)
     return FindingsReport(
@@ -39,18 +42,22 @@ def _source_versions(source: Source, host: str) -> dict[str, str]:
     for purpose in ("verify", "after"):
         found = newest_look(source.book, host, purpose=purpose, rollout_id=source.row.id)
         if found is not None and found[1].facts is not None:
-            return {p.source: p.source_version for p in found[1].facts.installed}
+            installed = found[1].facts.installed
+            by_name = {package.name: package.version for package in installed}
+            # A vendor that speaks of source packages means the source's version.
+            return {**by_name, **{p.source: p.source_version for p in installed if p.source}}
     return {}
 
 
 def _closed(ranked: Ranked, fixed_now: dict[str, str]) -> bool:
     """True only when a look after the change saw a version that has the fix."""
     finding = ranked.finding
-    now = fixed_now.get(finding.source_package)
+    now = fixed_now.get(finding.package)
     if now is None or finding.fixed is None:
         return False
+    scheme = _SCHEMES.get(finding.because.order, Scheme.DEB)
     try:
-        return deb_key(now) >= deb_key(finding.fixed)
+        return key_of(scheme, now) >= key_of(scheme, finding.fixed)
     except ValueError:
         return False
 
@@ -71,7 +78,7 @@ def _finding(ranked: Ranked, closed: bool) -> FindingReport:
     return FindingReport(
         cve=finding.cve,
         host=finding.host,
-        package=finding.source_package,
+        package=finding.package,
         lane=ranked.priority.lane,
         closed=closed,
         cvss=known.cvss.score if known.cvss else None,

@@ -1,12 +1,13 @@
 """Take in what an approver answered: check it, write it down, whatever it is."""
 
-from wavemend.approvals import Answer, Request, Signer, check, statement
+from wavemend.approvals import Answer, Request, check, statement
 from wavemend.errors import ApprovalRefused
 from wavemend.execution.hands import Hands
 from wavemend.fleet import Tenant
 from wavemend.ledger import approvals, audit
 from wavemend.ledger.approvals import OpenRequest
 from wavemend.ledger.rollouts import Lease, get_rollout
+from wavemend.signatures import Signer
 
 PLAN_CHANGED = "the plan was changed after this request"
 

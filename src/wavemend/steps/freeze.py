@@ -1,26 +1,27 @@
 """Make the plan and freeze it: findings, priorities, waves, and the digest that is approved."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
-from wavemend.advisories import Intelligence
 from wavemend.errors import PlanError
 from wavemend.execution.hands import Hands
-from wavemend.findings import HostFindings, match
 from wavemend.fleet import Fleet, RolloutKey
-from wavemend.hosts import Facts, Host
+from wavemend.hosts import Host
+from wavemend.knowledge import Intelligence
 from wavemend.ledger import rollouts
+from wavemend.ledger.assessments import first_seen, record_assessment
 from wavemend.ledger.intake import record_snapshots
 from wavemend.ledger.rollouts import Lease
-from wavemend.ledger.scans import first_seen, newest_look, record_findings
+from wavemend.ledger.scans import newest_look
 from wavemend.ledger.tables import RolloutRow
 from wavemend.managers import Manager
-from wavemend.observations import Look, Ranked
+from wavemend.observations import Assessment, Look
 from wavemend.packages import Target
 from wavemend.planning import Candidate, Occasion, make_plan
 from wavemend.plans import Plan
-from wavemend.scoring import RankedUpdate, prioritise, rank_updates
+from wavemend.policy.risk_profiles import risk_profile
+from wavemend.scoring import RankedUpdate, rank_updates
+from wavemend.steps.assess import Assessor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,10 +30,11 @@ class Weighed:
 
     scan_id: int
     candidate: Candidate
-    findings: tuple[Ranked, ...]
+    assessment: Assessment | None
+    """None: the host was not seen."""
 
 
-def weigh(hands: Hands, host: Host, intelligence: Intelligence, rollout_id: str) -> Weighed:
+def weigh(hands: Hands, host: Host, assessor: Assessor, rollout_id: str) -> Weighed:
     """Match and rank what the last preflight saw of one host."""
     with hands.ledger.reading() as book:
         found = newest_look(book, host.name, purpose="preflight", rollout_id=rollout_id)
@@ -42,19 +44,28 @@ def weigh(hands: Hands, host: Host, intelligence: Intelligence, rollout_id: str)
         missing = Look(
             host=host.name, at=now, facts=None, reason="unseen", detail="it was never looked at"
         )
-        return Weighed(
-            scan_id=0, candidate=Candidate(host=host, look=missing, ranked=()), findings=()
-        )
+        candidate = Candidate(host=host, look=missing, ranked=())
+        return Weighed(scan_id=0, candidate=candidate, assessment=None)
     scan_id, seen = found
     if seen.facts is None:
         candidate = Candidate(host=host, look=seen, ranked=())
-        return Weighed(scan_id=scan_id, candidate=candidate, findings=())
-    matched, ranked = rank_findings(host, seen.facts, intelligence, now, earlier)
-    updates = rank_updates(host, seen.facts, matched, intelligence, now, first_seen=earlier)
+        return Weighed(scan_id=scan_id, candidate=candidate, assessment=None)
+    assessed = assessor.assess(host, seen.facts, seen.at, now, earlier)
+    updates = rank_updates(
+        host,
+        seen.facts,
+        assessed.matched,
+        assessor.intelligence,
+        now,
+        first_seen=earlier,
+        profile=risk_profile(assessor.fleet.tenant(host.tenant).compliance),
+        waivers=assessor.fleet.waivers_of(host.tenant),
+        marked=assessor.marked(host),
+    )
     candidate = Candidate(
         host=host, look=seen, ranked=updates, unfit=_unfit(hands.manager(host), updates)
     )
-    return Weighed(scan_id=scan_id, candidate=candidate, findings=ranked)
+    return Weighed(scan_id=scan_id, candidate=candidate, assessment=assessed.assessment)
 
 
 def _unfit(manager: Manager, updates: Sequence[RankedUpdate]) -> dict[tuple[str, str], str]:
@@ -72,42 +83,19 @@ def _unfit(manager: Manager, updates: Sequence[RankedUpdate]) -> dict[tuple[str,
     return refused
 
 
-def rank_findings(
-    host: Host,
-    facts: Facts,
-    intelligence: Intelligence,
-    now: datetime,
-    earlier: Mapping[str, datetime],
-) -> tuple[HostFindings, tuple[Ranked, ...]]:
-    """Match one host's packages with the feeds; return the findings, most urgent first.
-
-    `earlier`: by finding id, when it was found first; due dates count from there.
-    """
-    matched = match(host, facts, intelligence)
-    ranked = [
-        Ranked(
-            finding=finding,
-            vulnerability=known,
-            priority=prioritise(finding, host, known, now, first_seen=earlier.get(finding.id)),
-        )
-        for finding in matched.findings
-        for known in (intelligence.vulnerability(finding.cve),)
-    ]
-    return matched, tuple(sorted(ranked, key=lambda item: item.priority.order))
-
-
 def freeze_plan(
-    hands: Hands, lease: Lease, row: RolloutRow, fleet: Fleet, intelligence: Intelligence
+    hands: Hands, lease: Lease, row: RolloutRow, fleet: Fleet, assessor: Assessor
 ) -> Plan:
     """Store the findings and the plan of a rollout, in one transaction; return the plan."""
     key = RolloutKey(tenant=row.tenant, profile=row.profile, window=row.window)
-    weighed = [weigh(hands, host, intelligence, lease.rollout_id) for host in fleet.members(key)]
+    weighed = [weigh(hands, host, assessor, lease.rollout_id) for host in fleet.members(key)]
+    intelligence = assessor.intelligence
     plan = plan_of(hands, row, fleet, weighed, intelligence)
     with hands.ledger.writing() as book:
         record_snapshots(book, intelligence.snapshots, actor="freeze-plan", now=hands.clock())
         for item in weighed:
-            if item.scan_id:
-                record_findings(book, item.scan_id, item.findings)
+            if item.assessment is not None:
+                record_assessment(book, item.scan_id, item.assessment)
         rollouts.store_plan(book, lease, plan, hands.clock())
     return plan
 

@@ -1,25 +1,18 @@
 """Look at one host outside a rollout and rank what it lacks. Changes nothing."""
 
-from wavemend.advisories import Intelligence
 from wavemend.execution.hands import Hands
 from wavemend.execution.looks import look
 from wavemend.hosts import Host
-from wavemend.ledger.scans import first_seen, record_findings, record_look
-from wavemend.observations import Look, Ranked
-from wavemend.steps.freeze import rank_findings
+from wavemend.ledger.scans import record_look
+from wavemend.observations import Assessment, Look
+from wavemend.steps.assess import Assessor, assess_look
 
 
-def scan_host(
-    hands: Hands, intelligence: Intelligence, host: Host
-) -> tuple[Look, tuple[Ranked, ...]]:
-    """Return what was seen and what was found, most urgent first; both are in the ledger."""
+def scan_host(hands: Hands, assessor: Assessor, host: Host) -> tuple[Look, Assessment | None]:
+    """Return what was seen and how it is judged; both are in the ledger. None: it was not seen."""
     seen = look(hands, host, refresh=True)
-    ranked: tuple[Ranked, ...] = ()
-    if seen.facts is not None:
-        with hands.ledger.reading() as book:
-            earlier = first_seen(book, host.name)
-        ranked = rank_findings(host, seen.facts, intelligence, hands.clock(), earlier)[1]
     with hands.ledger.writing() as book:
         scan_id = record_look(book, host, seen, purpose="scan")
-        record_findings(book, scan_id, ranked)
-    return seen, ranked
+    if seen.facts is None:
+        return seen, None
+    return seen, assess_look(hands, assessor, host, scan_id, seen).assessment

@@ -1,18 +1,16 @@
 """Gates, closing and verification: what happens between and after the hosts."""
 
-from wavemend.advisories import Intelligence
 from wavemend.execution import drift
 from wavemend.execution.hands import Hands
 from wavemend.execution.looks import look_and_record
 from wavemend.hosts import Host
 from wavemend.ledger import attempts, rollouts
 from wavemend.ledger.rollouts import Lease
-from wavemend.ledger.scans import first_seen, record_findings
 from wavemend.observations import Look
 from wavemend.outcomes import Outcome
 from wavemend.plans import Plan, PlannedWave
 from wavemend.rollout import GateNumbers, judge_gate
-from wavemend.steps.freeze import rank_findings
+from wavemend.steps.assess import Assessor, assess_look
 
 
 def decide_gate(hands: Hands, lease: Lease, wave: PlannedWave) -> GateNumbers:
@@ -41,9 +39,7 @@ def close(hands: Hands, lease: Lease, plan: Plan, hosts: tuple[str, ...], reason
         rollouts.record_step(book, lease, "closed", hands.clock(), detail=reason)
 
 
-def verify_host(
-    hands: Hands, plan: Plan, host: Host, intelligence: Intelligence
-) -> tuple[Look, str]:
+def verify_host(hands: Hands, plan: Plan, host: Host, assessor: Assessor) -> tuple[Look, str]:
     """Look at a host once more, after everything; say what is not as the plan left it.
 
     What it still lacks is ranked and written too: from here on it is what is known of the host.
@@ -51,11 +47,7 @@ def verify_host(
     scan_id, seen = look_and_record(hands, host, purpose="verify", rollout_id=plan.rollout)
     if seen.facts is None:
         return seen, f"{seen.reason}: {seen.detail}"
-    with hands.ledger.reading() as book:
-        earlier = first_seen(book, host.name)
-    ranked = rank_findings(host, seen.facts, intelligence, hands.clock(), earlier)[1]
-    with hands.ledger.writing() as book:
-        record_findings(book, scan_id, ranked)
+    assess_look(hands, assessor, host, scan_id, seen)
     missing = drift.missing_targets(plan.host(host.name), seen.facts)
     names = ", ".join(f"{target.name} is not {target.version}" for target in missing)
     return seen, names

@@ -1,0 +1,91 @@
+"""When a new state of a feed may replace the one in use: the rules, apart from any file.
+
+A state that fails a rule is refused and the last good copy stays. What upstream may do on purpose
+(an older catalogue, fewer entries) an operator can sign for, see `overrides.py`; the rest never.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from wavemend.advisories import FeedSnapshot
+from wavemend.feeds.compiled import Content
+
+LOSS_LIMIT = 0.02
+"""A feed that lost more than this share of its entries, or of a field, is damaged until shown fine.
+KEV lost 11 of its entries in 449 days; EPSS one in a day."""
+REJECT_LIMIT = 0.02
+"""More unreadable entries than this, and it is the format that changed, not an entry."""
+FUTURE_LIMIT = timedelta(hours=24)
+"""Clocks and time zones explain a day. Accepting 2099 would make every true copy look old."""
+
+
+class RefusalKind(StrEnum):
+    """Why a new state may not replace the one in use."""
+
+    FUTURE = "future"
+    UNREADABLE = "unreadable"
+    EMPTY = "empty"
+    ROLLBACK = "rollback"
+    SHRUNK = "shrunk"
+    FIELD_LOST = "field_lost"
+
+
+OVERRIDABLE = frozenset({RefusalKind.ROLLBACK, RefusalKind.SHRUNK, RefusalKind.FIELD_LOST})
+"""Upstream may do these on purpose. The others are never right, whoever signs: a date in the
+future would make every true copy after it look old."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """One reason to refuse a state."""
+
+    kind: RefusalKind
+    reason: str
+
+
+def refusals(previous: FeedSnapshot | None, content: Content, now: datetime) -> tuple[Refusal, ...]:
+    """Say why a parsed state must not replace what is in use; empty when it may."""
+    never = _never(content, now)
+    if never or previous is None:
+        return never
+    found: list[Refusal] = []
+    if previous.data_date is not None and content.data_date < previous.data_date:
+        reason = (
+            f"it is of {content.data_date:%F %H:%MZ}, older than the copy in use "
+            f"({previous.data_date:%F %H:%MZ})"
+        )
+        found.append(Refusal(kind=RefusalKind.ROLLBACK, reason=reason))
+    if content.count < previous.count * (1 - LOSS_LIMIT):
+        reason = f"it shrank from {previous.count} to {content.count} entries"
+        found.append(Refusal(kind=RefusalKind.SHRUNK, reason=reason))
+    else:  # fewer entries carry fewer fields: one reason is enough
+        found += _fields_lost(previous, content)
+    return tuple(found)
+
+
+def _never(content: Content, now: datetime) -> tuple[Refusal, ...]:
+    if content.data_date > now + FUTURE_LIMIT:
+        reason = f"it is dated {content.data_date:%F %H:%MZ}, in the future"
+        return (Refusal(kind=RefusalKind.FUTURE, reason=reason),)
+    if content.rejected > REJECT_LIMIT * (content.count + content.rejected):
+        first = content.rejects[0]
+        reason = (
+            f"{content.rejected} of its entries cannot be read, the first: "
+            f"{first.where}: {first.reason}"
+        )
+        return (Refusal(kind=RefusalKind.UNREADABLE, reason=reason),)
+    if content.count == 0:
+        reason = "it is empty, and an empty feed is not a world without vulnerabilities"
+        return (Refusal(kind=RefusalKind.EMPTY, reason=reason),)
+    return ()
+
+
+def _fields_lost(previous: FeedSnapshot, content: Content) -> list[Refusal]:
+    lost = []
+    for name, before in previous.coverage:
+        after = content.coverage.get(name, 0)
+        if after < before * (1 - LOSS_LIMIT):
+            reason = f"only {after} entries carry {name!r}; in the copy in use {before} do"
+            lost.append(Refusal(kind=RefusalKind.FIELD_LOST, reason=reason))
+    return lost

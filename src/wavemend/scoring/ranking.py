@@ -1,0 +1,210 @@
+"""The pending updates of a host, most urgent first: each as urgent as the worst that it fixes."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from types import MappingProxyType
+
+from wavemend.advisories import UpdateClass, Vulnerability, cve_order
+from wavemend.findings import (
+    Because,
+    Finding,
+    HostFindings,
+    advisory_source,
+    is_kernel_image,
+    is_kernel_source,
+    packages_by_name,
+    reaches,
+    scheme_of,
+)
+from wavemend.hosts import Facts, Host, InstalledPackage, PendingUpdate
+from wavemend.knowledge import Intelligence
+from wavemend.policy.risk_profiles import DEFAULT_PROFILE, RiskProfile
+from wavemend.policy.waivers import Waiver
+from wavemend.scoring.contributions import Contribution, exposure_line
+from wavemend.scoring.lanes import LANE_ORDER, Lane
+from wavemend.scoring.priorities import NONE_MARKED, Priority, prioritise
+from wavemend.scoring.risks import NO_TAIL, REST
+
+NEVER_SEEN: Mapping[str, datetime] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RankedUpdate:
+    """One pending update of a host, with the priority of the worst that it fixes there."""
+
+    update: PendingUpdate
+    priority: Priority
+    cves: tuple[str, ...]
+    security: bool
+
+
+def rank_updates(
+    host: Host,
+    facts: Facts,
+    findings: HostFindings,
+    intelligence: Intelligence,
+    now: datetime,
+    *,
+    first_seen: Mapping[str, datetime] = NEVER_SEEN,
+    profile: RiskProfile = DEFAULT_PROFILE,
+    waivers: Sequence[Waiver] = (),
+    marked: frozenset[str] = NONE_MARKED,
+) -> tuple[RankedUpdate, ...]:
+    """Rank the pending updates of a host, one row each, most urgent first. Pure.
+
+    `first_seen`: by finding id, when an earlier look found it first; its days count from there.
+
+    An update is as urgent as the worst CVE it fixes on this host. Chances are not multiplied: a
+    kernel with 700 CVEs would beat a known exploited one by their number alone.
+    """
+    fixed_by = _Fixes(findings.findings, packages_by_name(facts))
+    known = not intelligence.releases.isdisjoint(facts.release_keys)
+    rows = []
+    for update in facts.pending:
+        decided = [
+            (
+                prioritise(
+                    finding,
+                    host,
+                    intelligence.vulnerability(finding.cve),
+                    now,
+                    first_seen=first_seen.get(finding.id),
+                    profile=profile,
+                    waivers=waivers,
+                    marked=marked,
+                ),
+                finding,
+            )
+            for finding in fixed_by(update)
+        ]
+        if decided:
+            rows.append(_ranked(update, decided))
+            continue
+        priority = _without_finding(update, host, now, profile, release_known=known)
+        rows.append(
+            RankedUpdate(update=update, priority=priority, cves=(), security=update.security)
+        )
+    return tuple(
+        sorted(rows, key=lambda row: (row.priority.order, row.update.name, row.update.arch))
+    )
+
+
+class _Fixes:
+    """Answers which findings of a host an update closes."""
+
+    def __init__(
+        self,
+        findings: Iterable[Finding],
+        by_name: Mapping[tuple[str, str], InstalledPackage],
+    ) -> None:
+        self._by_name = by_name
+        self._of_source: dict[str, list[Finding]] = {}
+        self._of_binary: dict[str, list[Finding]] = {}
+        for finding in findings:
+            self._of_source.setdefault(finding.package, []).append(finding)
+            for binary in finding.binaries:
+                self._of_binary.setdefault(binary, []).append(finding)
+
+    def __call__(self, update: PendingUpdate) -> list[Finding]:
+        package = self._by_name.get((update.name, update.arch))
+        package = package or self._by_name.get((update.name, "all"))
+        source = advisory_source(package) if package else update.name
+        if is_kernel_source(source) and not is_kernel_image(update.name):
+            return []  # headers and tools: they fix nothing of the running kernel
+        # A vendor that speaks of installed packages names the update itself, not its source.
+        named = (*self._of_source.get(source, ()), *self._of_binary.get(update.name, ()))
+        # Where it cannot be said whether the update reaches the fix, it is counted as if it did.
+        return [
+            finding
+            for finding in {item.id: item for item in named}.values()
+            if finding.fixed is not None
+            and reaches(update, finding.fixed, self._by_name, scheme=scheme_of(finding))
+            is not False
+        ]
+
+
+def _ranked(update: PendingUpdate, decided: list[tuple[Priority, Finding]]) -> RankedUpdate:
+    decided.sort(key=lambda pair: (pair[0].order, pair[1].cve, pair[1].advisory))
+    first, worst = decided[0]
+    dues = [(item.due, item.due_reason) for item, _ in decided if item.due is not None]
+    due, reason = min(dues, default=(None, first.due_reason))
+    cves = sorted({finding.cve for _, finding in decided if finding.cve}, key=cve_order)
+    text = f"The worst of {len(decided)} things this update fixes, {len(cves)} of them CVEs."
+    led = Contribution(
+        name="Decided by", value=worst.cve or worst.advisory or worst.package, text=text
+    )
+    priority = replace(
+        first,
+        due=due,
+        due_reason=reason,
+        contributions=(led, *first.contributions),
+        forensic=any(item.forensic for item, _ in decided),
+        zero_day=any(item.zero_day for item, _ in decided),
+    )
+    security = update.security or any(
+        finding.update_class is UpdateClass.SECURITY for _, finding in decided
+    )
+    return RankedUpdate(update=update, priority=priority, cves=tuple(cves), security=security)
+
+
+def _without_finding(
+    update: PendingUpdate,
+    host: Host,
+    now: datetime,
+    profile: RiskProfile,
+    *,
+    release_known: bool,
+) -> Priority:
+    """Place an update no finding speaks for. From a security repository, it is one still."""
+    if update.security:
+        return _unknown_security(update, host, now, profile)
+    text = "No CVE known, no security origin."
+    if not release_known:
+        text = "No advisories of this release are loaded: what this update fixes is unknown."
+    rule = "A plain update: with the next window"
+    return Priority(
+        lane=Lane.ROUTINE,
+        due=None,
+        due_reason=rule,
+        order=(LANE_ORDER[Lane.ROUTINE], REST, *NO_TAIL),
+        contributions=(
+            Contribution(name="CVE", value="none" if release_known else "unknown", text=text),
+        ),
+        rule=rule,
+        profile=profile.title,
+    )
+
+
+def _unknown_security(
+    update: PendingUpdate, host: Host, now: datetime, profile: RiskProfile
+) -> Priority:
+    """Decide as for a CVE of which nothing is known, but hurry only where the internet reaches."""
+    finding = Finding(
+        id="",
+        tenant=host.tenant,
+        host=host.name,
+        cve="",
+        package=update.name,
+        binaries=(update.name,),
+        installed=update.installed,
+        fixed=update.candidate,
+        fix_pending=True,
+        because=Because(feed="host", document=update.origin, compared="offered by the host"),
+    )
+    decided = prioritise(finding, host, Vulnerability(cve=""), now, profile=profile)
+    lane = Lane.EXPEDITED if host.exposed else Lane.ROUTINE
+    line = Contribution(name="CVE", value="unknown", text="No CVE known, security origin.")
+    wanted = ("Timeline", "Due", "Also due")
+    return replace(
+        decided,
+        lane=lane,
+        due_reason=f"No CVE known, security origin. {decided.due_reason}",
+        order=(LANE_ORDER[lane], *decided.order[1:]),
+        contributions=(
+            line,
+            exposure_line(host),
+            *(item for item in decided.contributions if item.name in wanted),
+        ),
+        rule="No CVE known, security origin.",
+    )

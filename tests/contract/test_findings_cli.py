@@ -1,0 +1,295 @@
+"""`wavemend findings` and `wavemend explain` answer from the ledger, for today and for any day."""
+
+import csv
+import io
+import json
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.cases.rollouts.build import facts
+from wavemend.advisories import AdvisoryStatus, Cvss, Epss, KevEntry, UpdateClass, Vulnerability
+from wavemend.cli import main
+from wavemend.findings import Because, Finding, Unmatched
+from wavemend.hosts import Host
+from wavemend.inventory.fleet_file import load_fleet
+from wavemend.ledger.assessments import record_assessment
+from wavemend.ledger.intake import apply_fleet
+from wavemend.ledger.scans import record_look
+from wavemend.ledger.store import Ledger, open_ledger
+from wavemend.observations import Assessment, FeedDay, Look, Ranked
+from wavemend.policy.waivers import Waiver
+from wavemend.scoring import prioritise
+
+FLEET = Path(__file__).parents[1] / "cases" / "fleet" / "right.yaml"
+MARCH_1 = datetime(2026, 3, 1, 2, tzinfo=UTC)
+MARCH_5 = MARCH_1 + timedelta(days=4)
+OPENSSL, ZLIB = "a" * 16, "b" * 16
+FORMULA = "=HYPERLINK(1)"
+LISTED = KevEntry(
+    date_added=date(2026, 3, 4), due_date=date(2026, 3, 7), ransomware=True, name="Example flaw"
+)
+
+
+def finding(ident: str, cve: str, package: str, **other: object) -> Finding:
+    values: dict[str, object] = {
+        "id": ident,
+        "tenant": "acme",
+        "host": "web1",
+        "cve": cve,
+        "package": package,
+        "binaries": (package,),
+        "installed": "1.0-1",
+        "fixed": "1.0-2",
+        "fix_pending": True,
+        "because": Because(
+            feed="debian",
+            document=f"all.zip/{cve}.json",
+            compared=f"{package} 1.0-1 < 1.0-2",
+            document_date=date(2026, 2, 27),
+            order="dpkg",
+        ),
+        "advisory": "DSA-1-1",
+    }
+    return Finding(**{**values, **other})  # type: ignore[arg-type]
+
+
+def ranked(what: Finding, known: Vulnerability, at: datetime, *waivers: Waiver) -> Ranked:
+    host = Host(name="web1", tenant="acme", address="192.0.2.11")
+    priority = prioritise(what, host, known, at, waivers=waivers)
+    return Ranked(finding=what, vulnerability=known, priority=priority)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ledger:
+    """web1 was seen on 1 March, judged then, and again on 5 March by a catalogue that lists it."""
+    monkeypatch.setenv("WAVEMEND_HOME", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "220")
+    made = open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+    score = Cvss(
+        version="3.1",
+        vector="CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H",
+        score=9.8,
+        computed_score=9.8,
+        source="nvd",
+    )
+    epss = Epss(probability=0.12, percentile=0.95, model="v2026.06.15", date=date(2026, 2, 28))
+    mild = Vulnerability(
+        cve="CVE-2026-1000",
+        cvss=score,
+        cvss_candidates=(score,),
+        epss=epss,
+        summary="A flaw in the handling of certificates.",
+    )
+    listed = Vulnerability(cve="CVE-2026-1000", kev=LISTED, cvss=score, epss=epss)
+    openssl = finding(OPENSSL, "CVE-2026-1000", "openssl")
+    zlib = finding(
+        ZLIB, "", FORMULA, update_class=UpdateClass.BUGFIX, advisory="ALBA-1", fix_pending=False
+    )
+    web1 = Host(name="web1", tenant="acme", address="192.0.2.11")
+    with made.writing() as book:
+        apply_fleet(book, load_fleet(FLEET), actor="test", now=MARCH_1)
+        scan = record_look(
+            book, web1, Look(host="web1", at=MARCH_1, facts=facts("web1")), purpose="scan"
+        )
+        for at, known in ((MARCH_1, mild), (MARCH_5, listed)):
+            rows = sorted(
+                (ranked(openssl, known, at), ranked(zlib, Vulnerability(cve=""), at)),
+                key=lambda item: item.priority.order,
+            )
+            assessment = Assessment(
+                host="web1",
+                tenant="acme",
+                scanned_at=MARCH_1,
+                assessed_at=at,
+                intelligence="i",
+                feeds=(FeedDay(feed="kev", day=at.date(), model="2026.03.05"),),
+                packages=3,
+                judged=2,
+                ranked=tuple(rows),
+                unmatched=(Unmatched(package="own-tool", version="7", reason="no vendor of it"),),
+            )
+            record_assessment(book, scan, assessment)
+    return made
+
+
+def run(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
+    with pytest.raises(SystemExit) as caught:
+        main(list(argv))
+    out, err = capsys.readouterr()
+    assert caught.value.code == 0, err
+    return out
+
+
+def refused(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
+    with pytest.raises(SystemExit) as caught:
+        main(list(argv))
+    assert caught.value.code not in {0, 3}
+    return capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("ledger")
+class TestFindings:
+    def test_the_most_urgent_comes_first_and_the_unknown_are_named(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        out = run(capsys, "findings")
+
+        assert out.index("CVE-2026-1000") < out.index("ALBA-1")
+        assert "emergency" in out
+        assert "exploited" in out
+        assert "nothing is known of: db1" in out
+        assert "1 installed packages could not be judged" in out
+
+    def test_the_same_day_is_told_as_it_was_known_then_and_as_it_is_known_now(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        then = json.loads(
+            run(capsys, "findings", "--json", "--as-of", "2026-03-01", "--known-at", "2026-03-01")
+        )
+        now = json.loads(run(capsys, "findings", "--json", "--as-of", "2026-03-01"))
+        before = json.loads(run(capsys, "findings", "--json", "--as-of", "2026-02-27"))
+
+        assert [line["kev"] for line in then["findings"]] == [False, False]
+        assert [line["kev"] for line in now["findings"]] == [True, False]
+        assert now["findings"] == json.loads(run(capsys, "findings", "--json"))["findings"]
+        assert before["findings"] == []
+        assert before["unknown_hosts"] == ["db1", "web1"]
+
+    @pytest.mark.parametrize(
+        ("options", "ids"),
+        [
+            (("--kev",), [OPENSSL]),
+            (("--lane", "emergency"), [OPENSSL]),
+            (("--class", "bugfix"), [ZLIB]),
+            (("--package", "openssl"), [OPENSSL]),
+            (("--cve", "CVE-2026-1000"), [OPENSSL]),
+            (("--host", "db1"), []),
+            (("--due-before", "2026-03-08"), [OPENSSL]),
+            (("--due-before", "2026-03-02"), []),
+            (("--sort", "package"), [ZLIB, OPENSSL]),
+            (("--sort", "cvss"), [OPENSSL, ZLIB]),
+            (("--no-waived",), [OPENSSL, ZLIB]),
+            (("--waived",), []),
+        ],
+    )
+    def test_filters_and_orders(
+        self, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], ids: list[str]
+    ) -> None:
+        for then in ((), ("--as-of", "2026-03-06")):
+            found = json.loads(run(capsys, "findings", "--json", *options, *then))
+            assert [line["finding_id"] for line in found["findings"]] == ids
+
+    def test_a_spreadsheet_gets_no_formula_from_a_package_name(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        rows = list(csv.DictReader(io.StringIO(run(capsys, "findings", "--csv"))))
+
+        assert [row["package"] for row in rows] == ["openssl", f"'{FORMULA}"]
+        assert rows[0]["cvss"] == "9.8"
+        assert rows[1]["epss"] == ""
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            (("--lane", "urgent"), "there is no lane urgent"),
+            (("--as-of", "yesterday"), "--as-of 'yesterday' is no moment"),
+            (("--host", "web9"), 'no host "web9"'),
+            (("--tenant", "globex"), 'no company "globex"'),
+        ],
+    )
+    def test_a_wrong_question_is_refused_with_the_way_out(
+        self, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], message: str
+    ) -> None:
+        assert message in refused(capsys, "findings", *options)
+
+
+@pytest.mark.usefixtures("ledger")
+class TestExplain:
+    def test_a_finding_says_what_why_how_urgent_by_when_and_how_that_is_known(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        out = run(capsys, "explain", OPENSSL)
+
+        assert "CVE-2026-1000 in openssl on web1: emergency, due 2026-03-0" in out
+        assert "web1 has openssl 1.0-1 installed (openssl)." in out
+        assert "The vendor fixed it in 1.0-2." in out
+        assert "in the order of dpkg: openssl 1.0-1 < 1.0-2." in out
+        assert "document all.zip/CVE-2026-1000.json of 2026-02-27" in out
+        assert "web1 was looked at on 2026-03-01 02:00 UTC." in out
+        assert "by kev of 2026-03-05 (model 2026.03.05)" in out
+        assert "the next rollout of its profile takes it" in out
+        assert [line for line in out.splitlines() if line.endswith("?")] == [
+            "What is it?",
+            "Why here?",
+            "How urgent is it?",
+            "By when, and under which rule?",
+            "How do we know?",
+            "What next?",
+        ]
+
+    def test_a_finding_is_explained_as_it_was_known_on_a_day(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        out = run(capsys, "explain", OPENSSL, "--known-at", "2026-03-01")
+
+        assert "A flaw in the handling of certificates." in out
+        assert "emergency" not in out.splitlines()[0]
+
+    def test_a_host_says_what_is_known_of_it_and_what_is_not(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        out = run(capsys, "explain", "web1")
+
+        assert "Packages: 3 installed, 2 of them judged." in out
+        assert "own-tool" in out
+        assert "no vendor of it" in out
+        assert "never looked at" in run(capsys, "explain", "db1")
+
+    def test_a_cve_names_the_hosts_that_have_it_and_the_feeds_that_are_missing(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        out = run(capsys, "explain", "CVE-2026-1000")
+
+        assert "unknown: no catalogue was loaded" in out
+        assert OPENSSL in out
+        assert "was never fetched" in out
+        assert "No host of the fleet" in run(capsys, "explain", "CVE-2026-2222")
+
+    @pytest.mark.parametrize("subject", ["web9", "cve-2026-1", "f" * 16, ""])
+    def test_what_nobody_knows_is_refused(
+        self, capsys: pytest.CaptureFixture[str], subject: str
+    ) -> None:
+        assert "is no CVE, no host of the fleet, and no finding" in refused(
+            capsys, "explain", subject
+        )
+
+
+@pytest.mark.parametrize("status", [s for s in AdvisoryStatus if s != "not_affected"])
+@pytest.mark.parametrize("kind", list(UpdateClass))
+def test_every_kind_of_finding_can_be_explained(status: AdvisoryStatus, kind: UpdateClass) -> None:
+    from wavemend.explaining import explain_finding
+
+    what = finding(
+        OPENSSL, "", "openssl", status=status, update_class=kind, fixed=None, note="A note."
+    )
+    row = ranked(what, Vulnerability(cve=""), MARCH_1)
+    assessment = Assessment(
+        host="web1",
+        tenant="acme",
+        scanned_at=MARCH_1,
+        assessed_at=MARCH_1,
+        intelligence="i",
+        feeds=(),
+        packages=1,
+        judged=1,
+        ranked=(row,),
+        unmatched=(),
+    )
+    for paragraph in explain_finding(row, assessment):
+        assert paragraph.sentences
+        for sentence in paragraph.sentences:
+            assert sentence.strip()
+            assert ".." not in sentence, sentence
+            assert "None" not in sentence, sentence

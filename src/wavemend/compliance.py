@@ -6,8 +6,9 @@ from datetime import datetime
 from sqlmodel import Session
 
 from wavemend.fleet import Fleet
-from wavemend.ledger.assessments import Question, open_findings
+from wavemend.ledger.assessments import Question, assessment_at, open_findings
 from wavemend.ledger.scans import newest_look
+from wavemend.observations import Assessment, Look
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +21,8 @@ class CompanyStanding:
     open: int
     """Hosts with at least one finding that counts."""
     unknown: int
-    """Managed hosts whose last look failed or never was: not compliant."""
+    """Managed hosts whose last look failed or never was, and those without a finding whose last
+    look was not judged, not of one package, or by a stale or missing feed: not compliant."""
     unmanaged: int
     findings: int
     overdue: int
@@ -49,8 +51,10 @@ def standing_of(book: Session, fleet: Fleet, tenant: str, now: datetime) -> Comp
         overdue += sum(line.due is not None and line.due < now for line in counted)
         if counted:
             open_ += 1
-        else:
+        elif _is_judged(assessment_at(book, host.name), found[1]):
             clean += 1
+        else:
+            unknown += 1
     return CompanyStanding(
         tenant=tenant,
         hosts=len(hosts),
@@ -60,4 +64,14 @@ def standing_of(book: Session, fleet: Fleet, tenant: str, now: datetime) -> Comp
         unmanaged=unmanaged,
         findings=findings,
         overdue=overdue,
+    )
+
+
+def _is_judged(assessed: Assessment | None, look: Look) -> bool:
+    """Say whether "no findings" means something: what no feed knows, nobody finds."""
+    return (
+        assessed is not None
+        and assessed.scanned_at >= look.at
+        and assessed.judged > 0
+        and not any(feed.stale for feed in assessed.feeds)
     )

@@ -194,6 +194,8 @@ class TestFindings:
         ("options", "message"),
         [
             (("--lane", "urgent"), "there is no lane urgent"),
+            (("--class", "end-of-life"), "there is no class end-of-life"),
+            (("--cve", "cve-2026-1000"), "there is no CVE cve-2026-1000"),
             (("--as-of", "yesterday"), "--as-of 'yesterday' is no moment"),
             (("--host", "web9"), 'no host "web9"'),
             (("--tenant", "globex"), 'no company "globex"'),

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 
-from wavemend.advisories import Advisory, Vulnerability
+from wavemend.advisories import Vulnerability
 from wavemend.cli.feeds import Cache
 from wavemend.cli.findings import findings_table
 from wavemend.cli.here import here, ledger_here
@@ -219,17 +219,17 @@ def statement_table(cve: str, known: Intelligence) -> Table:
     table = Table(title=visible(f"Vendors on {cve}"))
     for heading in ("Release", "Package", "State", "Fixed in", "Document"):
         table.add_column(heading)
-    for advisory in sorted(known.statements.get(cve, ()), key=_place):
-        add_row(
-            table,
+    # One row for all architectures: a person asks whether there is a fix, not for which of five.
+    rows = {
+        (
             advisory.release,
             advisory.package,
             advisory.status.value,
             advisory.fixed_version or "",
             f"{advisory.feed}: {advisory.document}",
         )
+        for advisory in known.statements.get(cve, ())
+    }
+    for row in sorted(rows):
+        add_row(table, *row)
     return table
-
-
-def _place(advisory: Advisory) -> tuple[str, str, str]:
-    return advisory.release, advisory.package, advisory.id

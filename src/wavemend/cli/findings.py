@@ -13,10 +13,12 @@ from rich.console import Console
 from rich.table import Table
 from sqlmodel import Session
 
+from wavemend.advisories import UpdateClass
 from wavemend.cli.here import ledger_here
 from wavemend.cli.moments import moment_of
 from wavemend.cli.shown import add_row, visible
 from wavemend.errors import FleetError
+from wavemend.feeds.documents import CVE_ID
 from wavemend.fleet import Fleet
 from wavemend.ledger.assessments import Question, assessment_at, open_findings, unjudged
 from wavemend.ledger.intake import current_fleet
@@ -24,6 +26,7 @@ from wavemend.observations import FindingLine, line_of
 
 SHOWN = 50
 LANES = ("emergency", "expedited", "routine", "manual", "ignored")
+CLASSES = tuple(item.value for item in UpdateClass)
 SortBy = Literal["urgency", "due", "host", "cve", "package", "cvss", "epss"]
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
@@ -89,10 +92,10 @@ def findings(
     question = Question(
         tenant=tenant,
         host=host,
-        cve=cve,
+        cve=_known(cve, CVE_ID.fullmatch(cve), "CVE", "write it as CVE-2024-6119"),
         package=package,
         lanes=_lanes(lane),
-        update_class=class_,
+        update_class=_known(class_, class_ in CLASSES, "class", f"known: {', '.join(CLASSES)}"),
         due_before=moment_of(due_before, "--due-before"),
         kev=kev,
         waived=waived,
@@ -147,6 +150,13 @@ def listing_of(
         missed += assessed.packages - assessed.judged
         lines += [line for line in map(line_of, assessed.ranked) if question.matches(line)]
     return Listing(lines=tuple(lines), hosts=len(names), unseen=tuple(unseen), unjudged=missed)
+
+
+def _known(asked: str, good: object, what: str, hint: str) -> str:
+    """A word that means nothing must not answer "none were found"."""
+    if asked and not good:
+        raise FleetError(f"there is no {what} {asked}", hint=hint)
+    return asked
 
 
 def _lanes(asked: Sequence[str]) -> tuple[str, ...]:

@@ -151,7 +151,7 @@ def reassess_fleet(hands: Hands, assessor: Assessor) -> Reassessed:
         if found is None:
             unseen.append(host.name)
             continue
-        if before is not None and _is_same(before, assessor, hands.clock()):
+        if before is not None and _is_same(before, found[1], assessor, hands.clock()):
             unchanged += 1
             continue
         after = assess_look(hands, assessor, host, *found).assessment
@@ -170,10 +170,14 @@ def reassess_fleet(hands: Hands, assessor: Assessor) -> Reassessed:
     )
 
 
-def _is_same(before: Assessment, assessor: Assessor, now: datetime) -> bool:
-    """Say whether judging anew would say the same: waivers and supports end with a day."""
+def _is_same(before: Assessment, look: Look, assessor: Assessor, now: datetime) -> bool:
+    """Say whether judging anew would say the same: waivers and supports end with a day.
+
+    A look may be newer than what was judged: that of a rollout that ended before its plan.
+    """
     return (
-        before.intelligence == assessor.intelligence.id
+        before.scanned_at == look.at
+        and before.intelligence == assessor.intelligence.id
         and before.fleet == assessor.fleet.digest
         and before.assessed_at.date() == now.date()
     )

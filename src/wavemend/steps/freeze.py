@@ -57,7 +57,8 @@ def weigh(hands: Hands, host: Host, assessor: Assessor, rollout_id: str) -> Weig
         assessed.matched,
         assessor.intelligence,
         now,
-        first_seen=earlier,
+        # As in the assessment: a finding is at least as old as the look that has it.
+        first_seen={item.id: earlier.get(item.id, seen.at) for item in assessed.matched.findings},
         profile=risk_profile(assessor.fleet.tenant(host.tenant).compliance),
         waivers=assessor.fleet.waivers_of(host.tenant),
         marked=assessor.marked(host),

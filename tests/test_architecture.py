@@ -123,9 +123,7 @@ def test_the_wall_clock_is_read_in_few_named_places() -> None:
     """Time comes in as an argument; only the edges read it."""
     allowed = {
         "src/wavemend/site.py",
-        "src/wavemend/cli/feeds.py",
-        "src/wavemend/cli/findings.py",
-        "src/wavemend/feeds/http.py",  # only as a default; callers hand in their clock
+        "src/wavemend/feeds/reading/http.py",  # only as a default; callers hand in their clock
     }
     readers = {
         named(path)

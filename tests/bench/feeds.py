@@ -27,10 +27,17 @@ import pandas as pd
 from tests.bench import scoring
 from tests.bench.scoring import ALTERNATIONS, ASSESSED, SEED, Files
 from wavemend.feeds import DEFAULT_FEEDS
-from wavemend.feeds.compiled import State, cvss_frame, epss_frame, kev_frame, open_state, ssvc_frame
 from wavemend.feeds.intelligence import load_intelligence
 from wavemend.feeds.refresh import FeedStatus, RefreshConfig, refresh
-from wavemend.feeds.snapshots import read_current
+from wavemend.feeds.store.compiled import (
+    State,
+    cvss_frame,
+    epss_frame,
+    kev_frame,
+    open_state,
+    ssvc_frame,
+)
+from wavemend.feeds.store.snapshots import read_current
 from wavemend.scoring.bulk import score_all
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

@@ -242,7 +242,7 @@ def _made(release: str, package: str, cve: int, fixed: str | None) -> Advisory:
 
 def real_intelligence(path: Path) -> Intelligence:
     """Read the real set through the feed that reads it for the product."""
-    from wavemend.feeds.debian import FEED
+    from wavemend.feeds.readers.debian import FEED
 
     sink = Collected()
     FEED.parse([Document(name=path.name, path=path)], sink)

@@ -17,8 +17,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from wavemend.feeds import Document, epss
-from wavemend.feeds.kev import read_catalogue
+from wavemend.feeds import Document
+from wavemend.feeds.readers import epss
+from wavemend.feeds.readers.kev import read_catalogue
 from wavemend.scoring.bulk import score_all
 
 SCORED = 360_000

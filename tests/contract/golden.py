@@ -12,7 +12,7 @@ from typing import Any
 from tests.unit.test_findings import facts
 from wavemend.advisories import Advisory, AdvisoryStatus, FeedSnapshot
 from wavemend.feeds import Document
-from wavemend.feeds.debian import FEED
+from wavemend.feeds.readers.debian import FEED
 from wavemend.hosts import Facts, Host, InstalledPackage, PendingUpdate
 from wavemend.knowledge import Intelligence
 from wavemend.testing.collected import Collected

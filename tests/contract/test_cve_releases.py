@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from wavemend.feeds.compiled import open_state
-from wavemend.feeds.http import HttpClient, Limits
+from wavemend.feeds.reading.http import HttpClient, Limits
 from wavemend.feeds.refresh import FeedResult, FeedStatus, RefreshConfig, refresh
-from wavemend.feeds.snapshots import read_current
+from wavemend.feeds.store.compiled import open_state
+from wavemend.feeds.store.snapshots import read_current
 from wavemend.testing.feed_server import FeedServer, Reply, feed_server
 
 WHOLE = Path(__file__).parents[1] / "cases" / "feeds" / "cve"

@@ -56,9 +56,9 @@ from wavemend.cli.feeds import result_table, snapshot_table
 from wavemend.cli.findings import _cell
 from wavemend.cli.shown import say
 from wavemend.errors import FeedRejected
-from wavemend.feeds.http import HttpClient, Limits
 from wavemend.feeds.intelligence import load_intelligence
-from wavemend.feeds.msrc_xml import require_safe_expat
+from wavemend.feeds.readers.msrc_xml import require_safe_expat
+from wavemend.feeds.reading.http import HttpClient, Limits
 from wavemend.feeds.refresh import FeedResult, FeedStatus, RefreshConfig, refresh
 from wavemend.findings import Because, Finding
 from wavemend.hosts import Host
@@ -82,7 +82,7 @@ CHILD = """
 import json, re, sys, time
 from datetime import datetime
 from pathlib import Path
-from wavemend.feeds.http import HttpClient, Limits
+from wavemend.feeds.reading.http import HttpClient, Limits
 from wavemend.feeds.refresh import RefreshConfig, refresh
 
 asked = json.loads(sys.argv[1])

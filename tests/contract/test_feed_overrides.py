@@ -26,7 +26,7 @@ from wavemend.feeds.overrides import (
     verify,
 )
 from wavemend.feeds.refresh import FeedResult, FeedStatus, RefreshConfig, refresh
-from wavemend.feeds.snapshots import read_current
+from wavemend.feeds.store.snapshots import read_current
 from wavemend.ledger import audit
 from wavemend.ledger.store import open_ledger
 from wavemend.testing.keys import new_key

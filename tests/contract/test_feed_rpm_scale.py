@@ -5,8 +5,8 @@ import tracemalloc
 from pathlib import Path
 
 from wavemend.feeds import FEEDS, Document
-from wavemend.feeds.documents import MIB
-from wavemend.feeds.repomd import MOST_ELEMENT_BYTES
+from wavemend.feeds.reading.documents import MIB
+from wavemend.feeds.reading.repomd import MOST_ELEMENT_BYTES
 from wavemend.testing.collected import Collected
 
 ADVISORY = (

@@ -24,7 +24,7 @@ from wavemend.advisories import (
 )
 from wavemend.errors import FeedRejected
 from wavemend.feeds import Heading, Sink
-from wavemend.feeds.compiled import (
+from wavemend.feeds.store.compiled import (
     Content,
     compile_documents,
     cvss_frame,
@@ -33,7 +33,7 @@ from wavemend.feeds.compiled import (
     open_state,
     ssvc_frame,
 )
-from wavemend.feeds.compiled_counts import MOST_TEXTS
+from wavemend.feeds.store.compiled_counts import MOST_TEXTS
 from wavemend.testing.collected import Collected
 from wavemend.versions import Scheme
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from wavemend.errors import FeedRejected, FeedUnreachable
-from wavemend.feeds.connections import THREAD_NAME, Line, TimeIsOver, bounded
-from wavemend.feeds.http import Answer, HttpClient, Limits, Validators, _require_secure
-from wavemend.feeds.snapshots import staging
+from wavemend.feeds.reading.connections import THREAD_NAME, Line, TimeIsOver, bounded
+from wavemend.feeds.reading.http import Answer, HttpClient, Limits, Validators, _require_secure
+from wavemend.feeds.store.snapshots import staging
 from wavemend.testing.feed_server import (
     FeedServer,
     Reply,

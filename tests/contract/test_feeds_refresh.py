@@ -11,9 +11,9 @@ import pytest
 
 from wavemend.errors import FeedError
 from wavemend.feeds import Document, Feed, Heading, Sink
-from wavemend.feeds.http import HttpClient, Limits
 from wavemend.feeds.intelligence import load_intelligence
-from wavemend.feeds.kev import KevFeed
+from wavemend.feeds.readers.kev import KevFeed
+from wavemend.feeds.reading.http import HttpClient, Limits
 from wavemend.feeds.refresh import (
     FeedResult,
     FeedStatus,
@@ -21,7 +21,7 @@ from wavemend.feeds.refresh import (
     feeds_to_refresh,
     refresh,
 )
-from wavemend.feeds.snapshots import cache_lock, read_current
+from wavemend.feeds.store.snapshots import cache_lock, read_current
 from wavemend.testing.feed_server import FeedServer, Reply, feed_server
 
 CASES = Path(__file__).parents[1] / "cases" / "feeds"

@@ -18,9 +18,9 @@ from tests.contract.told_feed import NOW, ToldFeed, adopted, one
 from wavemend.advisories import KevEntry
 from wavemend.errors import FeedError, FeedRejected
 from wavemend.feeds import Heading, Sink
-from wavemend.feeds.compiled import compile_state, open_state
-from wavemend.feeds.http import HttpClient
-from wavemend.feeds.snapshots import (
+from wavemend.feeds.reading.http import HttpClient
+from wavemend.feeds.store.compiled import compile_state, open_state
+from wavemend.feeds.store.snapshots import (
     adopt,
     confirm,
     keep,
@@ -29,7 +29,7 @@ from wavemend.feeds.snapshots import (
     repair,
     staging,
 )
-from wavemend.feeds.snapshots_history import history, kept_days
+from wavemend.feeds.store.snapshots_history import history, kept_days
 from wavemend.testing.feed_server import Reply, feed_server
 
 ENTRY = KevEntry(date_added=date(2026, 1, 2), due_date=None, ransomware=True, name="A name")
@@ -131,8 +131,8 @@ UNREAD = """
 import json, sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from wavemend.feeds.http import HttpClient
-from wavemend.feeds.snapshots import confirm, read_current, staging
+from wavemend.feeds.reading.http import HttpClient
+from wavemend.feeds.store.snapshots import confirm, read_current, staging
 
 cache, now = Path(sys.argv[1]), datetime(2026, 11, 21, tzinfo=UTC)
 opened = []

@@ -16,11 +16,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from wavemend.feeds.compiled import open_state
-from wavemend.feeds.http import HttpClient, Limits
-from wavemend.feeds.nvd_fetch import MOST_WINDOWS
+from wavemend.feeds.readers.nvd_fetch import MOST_WINDOWS
+from wavemend.feeds.reading.http import HttpClient, Limits
 from wavemend.feeds.refresh import FeedResult, FeedStatus, RefreshConfig, refresh
-from wavemend.feeds.snapshots import read_current
+from wavemend.feeds.store.compiled import open_state
+from wavemend.feeds.store.snapshots import read_current
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -424,8 +424,8 @@ READ_A_YEAR = """
 import sys
 from pathlib import Path
 from wavemend.feeds import Document
-from wavemend.feeds.compiled import compile_documents
-from wavemend.feeds.nvd import FEED
+from wavemend.feeds.store.compiled import compile_documents
+from wavemend.feeds.readers.nvd import FEED
 
 path = Path(sys.argv[1])
 found = compile_documents(FEED, [Document(name=path.name, path=path)], path.with_suffix(".sqlite"))

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from wavemend.advisories import FeedSnapshot, KevEntry
 from wavemend.feeds import Document, Downloads, Feed, Heading, Sink
-from wavemend.feeds.compiled import State, compile_documents, compile_state, open_state
-from wavemend.feeds.http import HttpClient
-from wavemend.feeds.snapshots import adopt, read_current, staging
+from wavemend.feeds.reading.http import HttpClient
+from wavemend.feeds.store.compiled import State, compile_documents, compile_state, open_state
+from wavemend.feeds.store.snapshots import adopt, read_current, staging
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 

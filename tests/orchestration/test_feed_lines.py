@@ -9,7 +9,7 @@ from tasks.workbench import Workbench
 from tests.cases.rollouts.ledgers import new_ledger
 from tests.contract.told_feed import NOW, ToldFeed, adopted, one
 from wavemend.feeds.refresh import FeedResult, FeedStatus
-from wavemend.feeds.snapshots import read_current
+from wavemend.feeds.store.snapshots import read_current
 
 
 def test_what_changed_in_a_damaged_copy_cannot_be_said_and_is_said_so(tmp_path: Path) -> None:

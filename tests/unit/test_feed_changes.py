@@ -26,7 +26,7 @@ from wavemend.feeds.changes import (
     relaxations,
     still_kept,
 )
-from wavemend.feeds.compiled import Content
+from wavemend.feeds.store.compiled import Content
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 ENTRY = KevEntry(

@@ -13,10 +13,10 @@ import pytest
 from wavemend.advisories import Cvss, Ssvc, choose_cvss
 from wavemend.errors import FeedRejected
 from wavemend.feeds import Document, Heading
-from wavemend.feeds.cve_archives import chosen_assets
-from wavemend.feeds.cve_records import FEED
-from wavemend.feeds.scores import assessment, base_score, only_base
-from wavemend.feeds.ssvc import choose_ssvc, read_ssvc
+from wavemend.feeds.readers.cve_records import FEED
+from wavemend.feeds.reading.cve_archives import chosen_assets
+from wavemend.feeds.reading.scores import assessment, base_score, only_base
+from wavemend.feeds.reading.ssvc import choose_ssvc, read_ssvc
 from wavemend.testing.collected import Collected
 
 CASES = Path(__file__).parents[1] / "cases" / "feeds" / "cve"

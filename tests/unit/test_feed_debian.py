@@ -9,7 +9,7 @@ import pytest
 from wavemend.advisories import Advisory, AdvisoryStatus
 from wavemend.errors import FeedRejected
 from wavemend.feeds import Document, Heading
-from wavemend.feeds.debian import FEED
+from wavemend.feeds.readers.debian import FEED
 from wavemend.testing.collected import Collected
 
 CASES = Path(__file__).parents[1] / "cases" / "feeds" / "debian"

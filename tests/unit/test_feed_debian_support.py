@@ -8,7 +8,7 @@ import pytest
 from wavemend.advisories import Lifecycle
 from wavemend.errors import FeedRejected
 from wavemend.feeds import Document
-from wavemend.feeds.debian_support import FEED
+from wavemend.feeds.readers.debian_support import FEED
 from wavemend.testing.collected import Collected
 
 CASES = Path(__file__).parents[1] / "cases" / "feeds" / "debian-support"

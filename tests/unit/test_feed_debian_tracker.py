@@ -9,7 +9,7 @@ import pytest
 
 from wavemend.errors import FeedRejected
 from wavemend.feeds import Document
-from wavemend.feeds.debian_tracker import FEED
+from wavemend.feeds.readers.debian_tracker import FEED
 from wavemend.testing.collected import Collected
 
 CASES = Path(__file__).parents[1] / "cases" / "feeds" / "debian-tracker"

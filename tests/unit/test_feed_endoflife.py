@@ -12,7 +12,7 @@ import pytest
 from wavemend.advisories import Lifecycle
 from wavemend.errors import FeedRejected
 from wavemend.feeds import Document, Heading
-from wavemend.feeds.endoflife import FEED, release_key
+from wavemend.feeds.readers.endoflife import FEED, release_key
 from wavemend.testing.collected import Collected
 
 CASES = Path(__file__).parents[1] / "cases" / "feeds" / "endoflife"

@@ -8,7 +8,7 @@ import pytest
 
 from wavemend.errors import FeedRejected
 from wavemend.feeds import Document, Heading
-from wavemend.feeds.epss import CHUNK_ROWS, FEED
+from wavemend.feeds.readers.epss import CHUNK_ROWS, FEED
 from wavemend.testing.collected import Collected
 
 CASES = Path(__file__).parents[1] / "cases" / "feeds" / "epss"

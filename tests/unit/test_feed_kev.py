@@ -10,7 +10,7 @@ import pytest
 from wavemend.advisories import KevEntry
 from wavemend.errors import FeedRejected
 from wavemend.feeds import Document, Heading
-from wavemend.feeds.kev import FEED
+from wavemend.feeds.readers.kev import FEED
 from wavemend.testing.collected import Collected
 
 CASES = Path(__file__).parents[1] / "cases" / "feeds" / "kev"

@@ -13,8 +13,8 @@ import pytest
 from wavemend.advisories import Advisory, AdvisoryStatus, Cvss, Exploit, UpdateClass
 from wavemend.errors import FeedRejected
 from wavemend.feeds import Document, Heading
-from wavemend.feeds.msrc import FEED
-from wavemend.feeds.msrc_xml import product_of, release_of, require_safe_expat
+from wavemend.feeds.readers.msrc import FEED
+from wavemend.feeds.readers.msrc_xml import product_of, release_of, require_safe_expat
 from wavemend.testing.collected import Collected
 from wavemend.versions import Scheme
 

@@ -14,8 +14,8 @@ import pytest
 from wavemend.advisories import choose_cvss
 from wavemend.errors import FeedRejected
 from wavemend.feeds import Document, Heading
-from wavemend.feeds.nvd import FEED
-from wavemend.feeds.nvd_fetch import windows_since
+from wavemend.feeds.readers.nvd import FEED
+from wavemend.feeds.readers.nvd_fetch import windows_since
 from wavemend.testing.collected import Collected
 
 CASES = Path(__file__).parents[1] / "cases" / "feeds" / "nvd"

@@ -14,7 +14,7 @@ from tests.unit.rpm_site import Site
 from wavemend.advisories import Advisory, AdvisoryStatus, UpdateClass
 from wavemend.errors import FeedError, FeedRejected
 from wavemend.feeds import FEEDS, Document
-from wavemend.feeds.repomd import MOST_ELEMENT_BYTES
+from wavemend.feeds.reading.repomd import MOST_ELEMENT_BYTES
 from wavemend.testing.collected import Collected
 from wavemend.versions import Scheme
 

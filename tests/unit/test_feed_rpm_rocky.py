@@ -12,7 +12,7 @@ from tests.unit.rpm_site import Site
 from wavemend.advisories import Advisory, AdvisoryStatus, Cvss, UpdateClass
 from wavemend.errors import FeedRejected
 from wavemend.feeds import FEEDS, Document
-from wavemend.feeds.nevra import DEBUG_ROW, NO_STREAM, SAID_ALREADY, SOURCE_ROW
+from wavemend.feeds.reading.nevra import DEBUG_ROW, NO_STREAM, SAID_ALREADY, SOURCE_ROW
 from wavemend.testing.collected import Collected
 from wavemend.versions import Scheme
 

@@ -14,8 +14,8 @@ from tests.unit.rpm_site import Site
 from wavemend.advisories import Advisory, AdvisoryStatus, UpdateClass
 from wavemend.errors import FeedRejected
 from wavemend.feeds import FEEDS, Document
-from wavemend.feeds.nevra import NO_PACKAGE, SAID_ALREADY
-from wavemend.feeds.suse import INDEX, place_of
+from wavemend.feeds.readers.suse import INDEX, place_of
+from wavemend.feeds.reading.nevra import NO_PACKAGE, SAID_ALREADY
 from wavemend.testing.collected import Collected
 from wavemend.versions import Scheme
 

@@ -8,7 +8,7 @@ import pytest
 
 from wavemend.errors import FeedRejected
 from wavemend.feeds import Document
-from wavemend.feeds.ubuntu import FEED
+from wavemend.feeds.readers.ubuntu import FEED
 from wavemend.testing.collected import Collected
 
 CASES = Path(__file__).parents[1] / "cases" / "feeds" / "ubuntu"

@@ -9,8 +9,8 @@ import pytest
 
 from wavemend.advisories import Advisory, AdvisoryStatus
 from wavemend.feeds import Document
-from wavemend.feeds.ubuntu import FEED
-from wavemend.feeds.ubuntu_tracker import Line, judge, split_release
+from wavemend.feeds.readers.ubuntu import FEED
+from wavemend.feeds.readers.ubuntu_tracker import Line, judge, split_release
 from wavemend.testing.collected import Collected
 
 CASES = Path(__file__).parents[1] / "cases" / "feeds" / "ubuntu"

@@ -10,8 +10,8 @@ import pytest
 
 from wavemend.errors import FeedRejected
 from wavemend.feeds import FEEDS, Document
-from wavemend.feeds.archives import open_stream
-from wavemend.feeds.documents import MIB, moment, parse_json
+from wavemend.feeds.reading.archives import open_stream
+from wavemend.feeds.reading.documents import MIB, moment, parse_json
 from wavemend.feeds.refresh import FeedStatus, RefreshConfig, refresh
 from wavemend.testing.collected import Collected
 

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from wavemend.errors import FeedRejected
 from wavemend.feeds import Document
-from wavemend.feeds import streams as streams_module
-from wavemend.feeds.archives import open_stream, tar_members
-from wavemend.feeds.documents import MIB, parse_json, read_bytes
-from wavemend.feeds.streams import json_pieces
+from wavemend.feeds.reading import streams as streams_module
+from wavemend.feeds.reading.archives import open_stream, tar_members
+from wavemend.feeds.reading.documents import MIB, parse_json, read_bytes
+from wavemend.feeds.reading.streams import json_pieces
 
 VALUES = st.recursive(
     st.none()

@@ -9,7 +9,7 @@ from typing import BinaryIO, cast
 import pytest
 
 from wavemend.errors import FeedRejected
-from wavemend.feeds.zip_stream import zip_stream
+from wavemend.feeds.reading.zip_stream import zip_stream
 
 FILES = {
     "a/": b"",

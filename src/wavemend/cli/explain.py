@@ -20,8 +20,8 @@ from wavemend.cli.shown import add_row, say, visible
 from wavemend.errors import FleetError
 from wavemend.explaining import Paragraph, explain_finding, headline
 from wavemend.feeds import DEFAULT_FEEDS
-from wavemend.feeds.documents import CVE_ID
 from wavemend.feeds.intelligence import MAX_AGE, load_intelligence
+from wavemend.feeds.reading.documents import CVE_ID
 from wavemend.feeds.refresh import RefreshConfig, feeds_to_refresh
 from wavemend.fleet import Fleet
 from wavemend.knowledge import Intelligence

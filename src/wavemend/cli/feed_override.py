@@ -21,7 +21,7 @@ from wavemend.feeds.overrides import (
     store,
     verify,
 )
-from wavemend.feeds.snapshots import read_current
+from wavemend.feeds.store.snapshots import read_current
 from wavemend.ledger import audit
 from wavemend.signatures import load_signers
 from wavemend.site import utc_now

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Iterable
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -26,6 +26,7 @@ from wavemend.feeds.refresh import (
     feeds_to_refresh,
     refresh,
 )
+from wavemend.site import utc_now
 
 NVD_KEY_VARIABLE = "WAVEMEND_NVD_API_KEY"
 """Never an option: arguments of a process can be read by everybody on the machine."""
@@ -86,7 +87,7 @@ def refresh_command(
         feeds=feed,
         signers_file=here().signers_file,
     )
-    results = refresh(config, cache or here().feed_cache, datetime.now(UTC))
+    results = refresh(config, cache or here().feed_cache, utc_now())
     console = Console()
     console.print(result_table(results))
     for result in results:
@@ -123,7 +124,7 @@ def status(
     Exit status 0: all are fresh. 11: a feed is stale or missing.
     """
     place = cache or here().feed_cache
-    now = datetime.now(UTC)
+    now = utc_now()
     known = load_intelligence(
         place,
         now,

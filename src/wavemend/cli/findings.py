@@ -18,7 +18,7 @@ from wavemend.cli.here import ledger_here
 from wavemend.cli.moments import moment_of
 from wavemend.cli.shown import add_row, visible
 from wavemend.errors import FleetError
-from wavemend.feeds.documents import CVE_ID
+from wavemend.feeds.reading.documents import CVE_ID
 from wavemend.fleet import Fleet
 from wavemend.ledger.assessments import Question, assessment_at, open_findings, unjudged
 from wavemend.ledger.intake import current_fleet

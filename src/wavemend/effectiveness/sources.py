@@ -32,11 +32,17 @@ from wavemend.effectiveness.history import (
 )
 from wavemend.errors import FeedError
 from wavemend.feeds import FEEDS, Document
-from wavemend.feeds.compiled import State, compile_documents, cvss_frame, open_state, ssvc_frame
-from wavemend.feeds.epss import open_table, read_frame
-from wavemend.feeds.kev import read_catalogue
-from wavemend.feeds.snapshots import read_current
-from wavemend.feeds.snapshots_history import history as remembered
+from wavemend.feeds.readers.epss import open_table, read_frame
+from wavemend.feeds.readers.kev import read_catalogue
+from wavemend.feeds.store.compiled import (
+    State,
+    compile_documents,
+    cvss_frame,
+    open_state,
+    ssvc_frame,
+)
+from wavemend.feeds.store.snapshots import read_current
+from wavemend.feeds.store.snapshots_history import history as remembered
 
 ASSESSING_FEEDS = ("nvd", "cve")
 """Feeds that give CVSS, SSVC and days of publication; of equal answers the first one's counts."""

@@ -1,9 +1,9 @@
 """Where wavemend's knowledge of vulnerabilities comes from: a Protocol and the table of feeds.
 
-To add a feed: write `feeds/<name>.py` with a `FEED` that has these members, add a line to
+To add a feed: write `feeds/readers/<name>.py` with a `FEED` that has these members, add a line to
 `FEEDS`, and give it a saved document with the expected content in `tests/cases/feeds/<name>/`.
 A feed may not read another feed. Refusing a bad copy, keeping the last good one and saying its
-age is done for all of them in `refresh.py` and `snapshots.py`.
+age is done for all of them in `refresh.py` and `store/`.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -176,7 +176,7 @@ class Feed(Protocol):
 
 def _feed(module: str) -> Callable[[], Feed]:
     def load() -> Feed:
-        feed: Feed = import_module(f"wavemend.feeds.{module}").FEED
+        feed: Feed = import_module(f"wavemend.feeds.readers.{module}").FEED
         return feed
 
     return load

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from wavemend.advisories import FeedSnapshot
-from wavemend.feeds.compiled import Content
+from wavemend.feeds.store.compiled import Content
 
 LOSS_LIMIT = 0.02
 """A feed that lost more than this share of its entries, or of a field, is damaged until shown fine.

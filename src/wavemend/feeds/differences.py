@@ -19,12 +19,12 @@ from wavemend.feeds.changes import (
     epss_movement,
     kev_events,
 )
-from wavemend.feeds.compiled import compile_documents, epss_frame, open_state
-from wavemend.feeds.compiled_reader import State
 from wavemend.feeds.overrides import pending_relaxations
-from wavemend.feeds.snapshots import previous_states, read_current
-from wavemend.feeds.snapshots_history import history
-from wavemend.feeds.snapshots_staging import Manifest, Stored
+from wavemend.feeds.store.compiled import compile_documents, epss_frame, open_state
+from wavemend.feeds.store.compiled_reader import State
+from wavemend.feeds.store.snapshots import previous_states, read_current
+from wavemend.feeds.store.snapshots_history import history
+from wavemend.feeds.store.snapshots_staging import Manifest, Stored
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,8 +12,8 @@ from pathlib import Path
 from wavemend.advisories import FeedSnapshot, KevEntry, Vulnerability
 from wavemend.errors import FeedError
 from wavemend.feeds import DEFAULT_FEEDS, FEEDS, Feed
-from wavemend.feeds.compiled import open_state
-from wavemend.feeds.compiled_merge import (
+from wavemend.feeds.store.compiled import open_state
+from wavemend.feeds.store.compiled_merge import (
     PLACES_REMEMBERED,
     Joined,
     all_candidates,
@@ -26,8 +26,8 @@ from wavemend.feeds.compiled_merge import (
     in_order_of_id,
     strictest_kev,
 )
-from wavemend.feeds.compiled_reader import State
-from wavemend.feeds.snapshots import FUTURE_LIMIT, read_current
+from wavemend.feeds.store.compiled_reader import State
+from wavemend.feeds.store.snapshots import FUTURE_LIMIT, read_current
 from wavemend.knowledge import Intelligence, VulnerabilityView
 
 MAX_AGE = timedelta(hours=48)

@@ -22,9 +22,9 @@ from pydantic import TypeAdapter, ValidationError
 from wavemend.errors import ApprovalRefused
 from wavemend.feeds.acceptance import OVERRIDABLE, Refusal
 from wavemend.feeds.changes import in_force, relaxations
-from wavemend.feeds.compiled import open_state
-from wavemend.feeds.snapshots_files import write_whole
-from wavemend.feeds.snapshots_staging import Stored
+from wavemend.feeds.store.compiled import open_state
+from wavemend.feeds.store.snapshots_files import write_whole
+from wavemend.feeds.store.snapshots_staging import Stored
 from wavemend.signatures import Signer, is_signed, load_signers, sign_text
 
 NAMESPACE = "feed-override"

@@ -12,8 +12,6 @@ from wavemend.errors import FeedError, FeedRejected
 from wavemend.feeds import DEFAULT_FEEDS, FEEDS, Feed
 from wavemend.feeds.acceptance import Refusal, refusals
 from wavemend.feeds.changes import in_force, relaxations, still_kept
-from wavemend.feeds.compiled import Content, compile_state, open_state
-from wavemend.feeds.http import HttpClient
 from wavemend.feeds.overrides import (
     Found,
     Refused,
@@ -25,7 +23,9 @@ from wavemend.feeds.overrides import (
     pending_relaxations,
     use,
 )
-from wavemend.feeds.snapshots import (
+from wavemend.feeds.reading.http import HttpClient
+from wavemend.feeds.store.compiled import Content, compile_state, open_state
+from wavemend.feeds.store.snapshots import (
     Staging,
     Stored,
     adopt,
@@ -35,7 +35,7 @@ from wavemend.feeds.snapshots import (
     repair,
     staging,
 )
-from wavemend.feeds.snapshots_staging import state_digest
+from wavemend.feeds.store.snapshots_staging import state_digest
 
 
 class FeedStatus(StrEnum):

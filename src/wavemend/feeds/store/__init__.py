@@ -1,0 +1,1 @@
+"""Accepted states of feeds on disk: documents, what they say, and which state is in use."""

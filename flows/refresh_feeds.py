@@ -4,7 +4,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from tasks.feeds import feeds_of, load_results, reassess, refresh_one, show_feeds
+from tasks.feeds import feeds_of, load_results, message_of, reassess, refresh_one, show_feeds
 from tasks.workbench import open_workbench
 
 
@@ -21,15 +21,11 @@ def refresh_feeds(site: str = "default") -> State:
         site: Name of the `Wavemend Site` block.
     """
     bench = open_workbench(site)
-    # One after the other: they share one folder of copies, and its lock does not wait.
+    # One after the other: they share one folder of copies, and the next one would wait anyway.
     results = load_results(bench, [refresh_one(bench, feed) for feed in feeds_of(bench)])
     judged = reassess(bench)
     show_feeds(results, judged)
-    exploited = len(judged.newly_exploited)
-    bad = [result.feed for result in results if not result.is_current]
-    if bad:
-        return Failed(
-            name="KeptOld",
-            message=f"not refreshed, last good copy in use: {bad}; {exploited} newly exploited",
-        )
-    return Completed(message=f"{len(results)} feeds are current; {exploited} newly exploited")
+    message = message_of(results, judged)
+    if not all(result.is_current for result in results):
+        return Failed(name="KeptOld", message=message)
+    return Completed(message=message)

@@ -5,6 +5,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from tasks.feeds import send_announcements
 from tasks.scanning import scan, show_scan
 from tasks.workbench import open_workbench
 
@@ -26,5 +27,6 @@ def scan_fleet(site: str = "default", tenant: str = "") -> State:
     names = [host.name for host in bench.fleet.hosts if tenant in {"", host.tenant}]
     lines = [future.result() for future in [scan.submit(bench, name) for name in names]]
     show_scan(lines)
+    send_announcements(bench)  # a scan may be the first to judge by a new catalogue
     unseen = sum(line.pending is None for line in lines)
     return Completed(message=f"{len(lines)} hosts, {unseen} without an answer")

@@ -10,7 +10,7 @@ from wavemend.execution.hands import Hands
 from wavemend.feeds import DEFAULT_FEEDS
 from wavemend.feeds.intelligence import load_intelligence
 from wavemend.fleet import Fleet, Tenant
-from wavemend.ledger.intake import current_fleet, digest_in_force, fleet_of
+from wavemend.ledger.intake import current_fleet, digest_in_force, fleet_of, remembered_states
 from wavemend.ledger.rollouts import Lease
 from wavemend.plans import Plan
 from wavemend.site import Site, hands_of
@@ -40,13 +40,19 @@ class Workbench:
             return self._assessor
 
     def new_assessor(self) -> Assessor:
-        """Return what judges hosts by the feeds as they are at this moment."""
+        """Return what judges hosts by the feeds as they are at this moment.
+
+        A stored copy that is not the one the ledger knows is not used: its feed counts as missing.
+        """
         feeds = self.fleet.feeds
+        with self.hands.ledger.reading() as book:
+            remembered = remembered_states(book, feeds.use or DEFAULT_FEEDS)
         known = load_intelligence(
             self.site.feed_cache,
             self.hands.clock(),
             timedelta(hours=feeds.max_age_hours),
             feeds=feeds.use or DEFAULT_FEEDS,
+            remembered=remembered,
         )
         return Assessor(self.fleet, known)
 

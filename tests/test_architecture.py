@@ -134,6 +134,47 @@ def test_the_wall_clock_is_read_in_few_named_places() -> None:
     assert readers <= allowed
 
 
+def test_every_module_of_the_core_can_be_imported_first() -> None:
+    """No circle of imports: a module that works only after another breaks whoever is new."""
+    graph = {_module(path): _imported(path) for path in CORE}
+    circles = []
+    for start in sorted(graph):
+        seen: set[str] = set()
+        waiting: list[tuple[str, tuple[str, ...]]] = [(start, (start,))]
+        while waiting:
+            here, way = waiting.pop()
+            for there in sorted(graph.get(here, ())):
+                if there == start:
+                    circles.append(" -> ".join((*way, there)))
+                elif there not in seen:
+                    seen.add(there)
+                    waiting.append((there, (*way, there)))
+    assert circles == []
+
+
+def _module(path: Path) -> str:
+    dotted = ".".join(path.relative_to(ROOT / "src").with_suffix("").parts)
+    return dotted.removesuffix(".__init__")
+
+
+def _imported(path: Path) -> set[str]:
+    """Return the modules that loading a file loads, with the packages they lie in."""
+    known = {_module(other) for other in CORE}
+    own = _module(path)
+    found: set[str] = set()
+    for node in _tree(path).body:  # what stands in functions or under TYPE_CHECKING loads later
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        for name in names:
+            parts = name.split(".")
+            found |= {".".join(parts[:end]) for end in range(1, len(parts) + 1)}
+    # Its own packages are being loaded already when a module is.
+    return {name for name in found & known if name != own and not own.startswith(f"{name}.")}
+
+
 def test_the_lock_names_no_place_to_download_from() -> None:
     text = (ROOT / "requirements.lock").read_text()
     assert "://" not in text

@@ -4,10 +4,12 @@ Environment: APPROVE=ui leaves the run waiting for a human in the Prefect UI; HO
 (4277); WAVEMEND_LAB=auto|required|off decides about real or simulated hosts.
 """
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -21,6 +23,8 @@ HOME = Path(os.environ.get("WAVEMEND_DEMO_HOME", ROOT / "demo-output")).resolve(
 PORT = os.environ.get("PORT", "4277")
 ROLLOUT_SECONDS = 480
 """A rollout of the demo takes one to two minutes on two idle cores."""
+SHOWN = frozenset({"up", "fleet", "feeds", "rollout", "approve", "findings", "explain"})
+"""Commands whose output is part of the story."""
 
 
 class DemoFailed(Exception):
@@ -45,16 +49,16 @@ def main(argv: list[str]) -> int:
         if waits:
             return _leave_waiting(lab)
         _approve("acme")
-        summaries = _wait_for_reports()
+        print("\n".join(_wait_for_reports()))
         _check(lab)
+        _show_findings()
     except (DemoFailed, subprocess.CalledProcessError) as error:
         print(f"\nThe demo failed: {error}\nLogs: {HOME}/run", file=sys.stderr)
         return 1
     finally:
         if not waits:
             _clean_up(keep_output=True)
-    print("\n".join(summaries))
-    print(f"Done in {time.monotonic() - started:.0f} s. Open the pages above in a browser.")
+    print(f"\nDone in {time.monotonic() - started:.0f} s. Open the pages above in a browser.")
     return 0
 
 
@@ -160,6 +164,17 @@ def _check(lab: DemoLab) -> None:
         raise DemoFailed(f"not as promised: {wrong}; without an outcome: {sorted(missing)}")
 
 
+def _show_findings() -> None:
+    """Say what is still missing, and explain the most urgent of it."""
+    _say("What the hosts still lack, most urgent first")
+    _wavemend("findings", "--limit", "5")
+    listed = json.loads(_wavemend("findings", "--json").stdout)["findings"]
+    if not listed:
+        raise DemoFailed("the hosts lack nothing, although one of them was not patched")
+    _say("The first of it, explained")
+    _wavemend("explain", listed[0]["finding_id"])
+
+
 def _standing(tenant: str) -> Standing:
     return standing(HOME, tenant)
 
@@ -197,7 +212,8 @@ def _simulation() -> list[str]:
 
 
 def _wavemend(*words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    show = words[0] in {"up", "fleet", "feeds", "rollout", "approve"} and words[1:2] != ("report",)
+    quiet = words[1:2] in {("report",), ("--json",)}
+    show = words[0] in SHOWN and not quiet
     return _run([sys.executable, "-m", "wavemend", *words], check=check, show=show)
 
 
@@ -206,12 +222,13 @@ def _run(
 ) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "WAVEMEND_HOME": str(HOME), "WAVEMEND_CHECKOUT": str(ROOT)}
     environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(ROOT / "src")])
+    environment.setdefault("COLUMNS", "140")  # captured, so tables do not see the terminal's width
     environment.pop("PREFECT_API_URL", None)
     done = subprocess.run(
         argv, cwd=ROOT, env=environment, text=True, capture_output=True, check=False
     )
     if show and done.stdout.strip():
-        print("   " + done.stdout.rstrip().replace("\n", "\n   "))
+        print(textwrap.indent(done.stdout.rstrip(), "   "))
     if check and done.returncode != 0:
         raise DemoFailed(f"{' '.join(argv[2:6])}: {(done.stderr or done.stdout).strip()[-1500:]}")
     return done

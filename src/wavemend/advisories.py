@@ -229,6 +229,10 @@ class FeedSnapshot:
     stale: bool = False
     note: str = ""
     """Why the snapshot is stale or missing, in one sentence; empty when it is neither."""
+    compiled: str = ""
+    """SHA-256 of what was compiled from the documents: the file that decisions read."""
+    kept: tuple[tuple[str, KevEntry], ...] = ()
+    """Entries of KEV that stay in force although the catalogue took them back or softened them."""
 
     @property
     def rejected(self) -> int:

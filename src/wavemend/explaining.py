@@ -6,10 +6,13 @@ which day, and what comes next. Text of feeds and hosts is raw here: escape it w
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from wavemend.advisories import AdvisoryStatus, UpdateClass
 from wavemend.findings import Finding
+from wavemend.hosts import Host
 from wavemend.observations import Assessment, FeedDay, Ranked, subject_of
+from wavemend.policy.profiles import Profile, Updates
 from wavemend.scoring import Lane, Priority
 from wavemend.scoring.dues import is_limited
 
@@ -44,24 +47,51 @@ class Paragraph:
     sentences: tuple[str, ...]
 
 
-def explain_finding(ranked: Ranked, assessment: Assessment) -> tuple[Paragraph, ...]:
-    """Return a finding in words."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How the host stands in the fleet: what decides whether a rollout takes a fix."""
+
+    host: Host
+    profile: Profile | None
+    """None: the host is unmanaged, no rollout ever changes it."""
+
+
+def explain_finding(
+    ranked: Ranked,
+    assessment: Assessment,
+    standing: Standing | None = None,
+    now: datetime | None = None,
+) -> tuple[Paragraph, ...]:
+    """Return a finding in words. `now`: the moment it is read, for dates that have passed."""
     finding, priority = ranked.finding, ranked.priority
     return (
         Paragraph("What is it?", tuple(_what(ranked))),
         Paragraph("Why here?", tuple(_why_here(finding))),
         Paragraph("How urgent is it?", tuple(_how_urgent(priority))),
-        Paragraph("By when, and under which rule?", tuple(_by_when(priority))),
+        Paragraph("By when, and under which rule?", tuple(_by_when(priority, now))),
         Paragraph("How do we know?", tuple(_how_known(finding, assessment))),
-        Paragraph("What next?", tuple(_what_next(finding, priority))),
+        Paragraph("What next?", tuple(_what_next(finding, priority, standing, now))),
     )
 
 
-def headline(ranked: Ranked) -> str:
-    """Return the finding in one line."""
+def headline(ranked: Ranked, now: datetime | None = None) -> str:
+    """Return the finding in one line; with `now` it says when the date has passed."""
     finding, priority = ranked.finding, ranked.priority
     due = f"due {priority.due:%Y-%m-%d %H:%M} UTC" if priority.due else "without a due date"
-    return f"{subject_of(finding)} in {finding.package} on {finding.host}: {priority.lane}, {due}"
+    late = overdue(priority.due, now)
+    said = f"{subject_of(finding)} in {finding.package} on {finding.host}: {priority.lane}, {due}"
+    return f"{said}, {late}" if late else said
+
+
+def overdue(due: datetime | None, now: datetime | None) -> str:
+    """Say for how long a date has passed, e.g. `OVERDUE by 12 days`; empty where it has not."""
+    if due is None or now is None or now <= due:
+        return ""
+    late = now - due
+    number, unit = (late.days, "day") if late.days else (late.seconds // 3600, "hour")
+    if not number:
+        return "OVERDUE by less than an hour"
+    return f"OVERDUE by {number} {unit}{'' if number == 1 else 's'}"
 
 
 def _what(ranked: Ranked) -> Iterable[str]:
@@ -72,7 +102,7 @@ def _what(ranked: Ranked) -> Iterable[str]:
     said = f", which the vendor calls {finding.severity}" if called else ""
     yield f"{kind}: {name} in {finding.package}{said}."
     if known.summary:
-        yield known.summary
+        yield whole_sentences(known.summary)
     if known.published:
         yield f"Published on {known.published:%Y-%m-%d}."
     if finding.note:
@@ -115,17 +145,29 @@ def _how_urgent(priority: Priority) -> Iterable[str]:
         )
 
 
-def _by_when(priority: Priority) -> Iterable[str]:
+def whole_sentences(text: str) -> str:
+    """Return a description that a feed reader cut short up to its last whole sentence."""
+    if not text.endswith("…"):
+        return text
+    end = text.rfind(". ")
+    return text[: end + 1] if end > 0 else text
+
+
+def _by_when(priority: Priority, now: datetime | None) -> Iterable[str]:
     if priority.due:
-        yield f"By {priority.due:%Y-%m-%d %H:%M} UTC. {priority.due_reason}."
+        late = overdue(priority.due, now)
+        passed = f" It is {late}." if late else ""
+        yield f"By {priority.due:%Y-%m-%d %H:%M} UTC.{passed} {priority.due_reason}."
     else:
         yield f"There is no date. {priority.due_reason}."
     waiver = priority.waiver
     if waiver is not None:
         yield (
             f"Waived by {waiver.owner} until {waiver.until:%Y-%m-%d %H:%M} UTC (waiver "
-            f"{waiver.id}): {waiver.reason}."
+            f"{waiver.id}): {waiver.reason.rstrip('.')}."
         )
+        if now is not None and waiver.until <= now:
+            yield f"That waiver ran out; the finding was not judged again yet. {_JUDGE}"
 
 
 def _how_known(finding: Finding, assessment: Assessment) -> Iterable[str]:
@@ -147,20 +189,76 @@ def _days(feeds: Sequence[FeedDay]) -> str:
     )
 
 
-def _what_next(finding: Finding, priority: Priority) -> Iterable[str]:
+_JUDGE = "`wavemend feeds refresh` or the next scan judges it."
+
+_OF_A_HOST = {
+    "on hold on the host": "The package is on hold there, so a rollout leaves it out.",
+    "not released to this host yet by the distribution": "The distribution releases it in steps "
+    "and not to this host yet: it comes by itself, or is installed by hand.",
+    "it would add or remove other packages": "It would add or remove other packages, which a "
+    "rollout does not do: install it by hand and look at what it changes.",
+}
+"""What the reasons of `Finding.withheld` mean, and the way out."""
+
+
+def _what_next(
+    finding: Finding, priority: Priority, standing: Standing | None, now: datetime | None
+) -> Iterable[str]:
     if priority.lane is Lane.IGNORED:
-        yield "Nothing: it is ignored by the rule above, and stays in the list."
-        return
-    if finding.update_class is UpdateClass.END_OF_LIFE:
+        waiver = priority.waiver
+        if waiver is not None and now is not None and waiver.until <= now:
+            yield f"It counts again: the waiver that it was ignored for ran out. {_JUDGE}"
+        else:
+            yield "Nothing: it is ignored by the rule above, and stays in the list."
+    elif finding.update_class is UpdateClass.END_OF_LIFE:
         yield "Plan the upgrade or the replacement: no update will close this."
-        return
-    if finding.status in _NEXT:
+    elif finding.status in _NEXT:
         yield _NEXT[finding.status]
-        return
-    if finding.fix_pending:
-        yield "The host's own repositories offer the fix; the next rollout of its profile takes it."
-    else:
+    elif not finding.fix_pending:
         yield (
             "The host's own repositories do not offer the fix yet: check its sources and mirrors, "
             "or whether the package is held back."
+        )
+    elif finding.withheld:
+        yield from _withheld(finding)
+    else:
+        yield from _offered(finding, standing)
+
+
+def _withheld(finding: Finding) -> Iterable[str]:
+    yield (
+        f"The host's own repositories offer the fix, but no rollout takes it: {finding.withheld}."
+    )
+    for reason, says in _OF_A_HOST.items():
+        if reason in finding.withheld:
+            yield says
+    if "on hold" in finding.withheld:
+        names = " ".join(finding.binaries) or finding.package
+        if finding.because.order == "dpkg":
+            yield f"`apt-mark unhold {names}` on {finding.host} ends the hold."
+        else:
+            yield f"End the hold (the version lock) of {names} on {finding.host}."
+
+
+def _offered(finding: Finding, standing: Standing | None) -> Iterable[str]:
+    offers = "The host's own repositories offer the fix"
+    if standing is None:
+        yield f"{offers}; the next rollout of its profile takes it."
+        return
+    host, profile = standing.host, standing.profile
+    if profile is None:
+        yield f"{offers}, but {host.name} is unmanaged: no profile fits it, so no rollout does it."
+        yield "Give it a profile in the fleet file, or install the fix by hand."
+        return
+    if profile.updates is Updates.SECURITY and not finding.cve:
+        yield (
+            f"{offers}, but profile {profile.name} takes only security updates: a rollout takes "
+            "it only where its source is a security one. Else install it by hand."
+        )
+        return
+    yield f"{offers}; the next rollout of its profile takes it."
+    if host.critical:
+        yield (
+            f"{host.name} is critical: it changes only after a signed approval, "
+            "`wavemend approve ROLLOUT`."
         )

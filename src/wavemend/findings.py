@@ -77,6 +77,8 @@ class Finding:
     ends: date | None = None
     """For an end of life: the last day with fixes."""
     note: str = ""
+    withheld: str = ""
+    """Why a plain upgrade does not take the offered fix: on hold, phased, or it brings others."""
 
 
 class NotJudged(StrEnum):

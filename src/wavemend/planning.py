@@ -190,7 +190,8 @@ def _not_planned(
     if update.kept_back:
         return PackageOutcome.NOT_OFFERED, "it would add or remove other packages"
     if profile.updates is Updates.SECURITY and not (update.security or ranked.cves):
-        return PackageOutcome.NOT_ATTEMPTED, "no security update, and the profile takes only those"
+        reason = "not known to be a security update, and the profile takes only those"
+        return PackageOutcome.NOT_ATTEMPTED, reason
     return None
 
 

@@ -17,6 +17,7 @@ from wavemend.errors import ApprovalRefused
 
 NAMESPACES = frozenset({"patch-approval", "feed-override"})
 """What a line of the signers file may limit its key to; ssh-keygen holds it to that."""
+APPROVALS_ONLY = frozenset({"patch-approval"})
 VERIFY_SECONDS = 20
 """A check takes 5 ms idle and about 100 ms under load; a stuck one is a refusal."""
 SIGN_SECONDS = 120
@@ -33,6 +34,9 @@ class Signer:
     identity: str
     key: str
     fingerprint: str
+    namespaces: frozenset[str] = APPROVALS_ONLY
+    """What it may sign. A line that names nothing is an approver's and no more: in an installation
+    for several companies, one company's approver must not decide about everybody's feeds."""
 
 
 def load_signers(path: Path) -> tuple[Signer, ...]:
@@ -120,12 +124,13 @@ def _ssh_keygen() -> str:
 
 
 def _signer(text: str, place: str) -> Signer:
-    fields = text.split()
+    fields, namespaces = text.split(), APPROVALS_ONLY
     if len(fields) >= 3 and fields[1].startswith("namespaces="):
         named = re.fullmatch(r'namespaces="([a-z,-]+)"', fields[1])
         if named is None or not set(named[1].split(",")) <= NAMESPACES:
             known = ",".join(sorted(NAMESPACES))
             raise ApprovalRefused(f'{place}: only namespaces="{known}", or one, is understood')
+        namespaces = frozenset(named[1].split(","))
         fields.pop(1)
     if len(fields) < 3 or not IDENTITY.fullmatch(fields[0]):
         raise ApprovalRefused(
@@ -134,7 +139,7 @@ def _signer(text: str, place: str) -> Signer:
     if not re.fullmatch(r"(sk-)?(ssh|ecdsa)-[a-z0-9@.-]+", fields[1]):
         raise ApprovalRefused(f"{place}: {fields[1]} is an option or key type not understood here")
     key = f"{fields[1]} {fields[2]}"
-    return Signer(fields[0], key, fingerprint(key, place))
+    return Signer(fields[0], key, fingerprint(key, place), namespaces)
 
 
 def fingerprint(key: str, place: str) -> str:

@@ -52,7 +52,7 @@ import pytest
 from rich.console import Console
 
 from wavemend.advisories import KevEntry, Ssvc, Vulnerability
-from wavemend.cli.feeds import result_table, snapshot_table
+from wavemend.cli.feed_tables import result_table, snapshot_table
 from wavemend.cli.findings import _cell
 from wavemend.cli.shown import say
 from wavemend.errors import FeedRejected

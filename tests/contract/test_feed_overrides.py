@@ -118,7 +118,7 @@ def desk(tmp_path: Path) -> Desk:
         made.key(name).chmod(0o600)
         made.key(name).with_suffix(".pub").write_text(f"{pair.public} {name}\n")
     public = made.key("alice").with_suffix(".pub").read_text().rsplit(" ", 1)[0]
-    made.signers.write_text(f"alice {public}\n")
+    made.signers.write_text(f'alice namespaces="patch-approval,feed-override" {public}\n')
     made.signers.chmod(0o644)
     return made
 
@@ -153,6 +153,63 @@ def test_f11_a_signed_override_lets_exactly_this_copy_in_and_only_once(desk: Des
     assert not path.exists()
     assert newer.status is FeedStatus.REFRESHED
     assert again.status is FeedStatus.KEPT_OLD  # the signature was for one step, not for a door
+
+
+def test_what_was_signed_for_is_taken_although_the_publisher_moved_on(desk: Desk) -> None:
+    desk.refresh(kev(), NOW)
+    desk.refresh(kev(90, "2026-11-19T17:00:00Z"))
+    desk.sign_for()
+
+    taken = desk.refresh(kev(90, "2026-11-19T19:00:00Z"))  # the same loss in another release
+
+    assert taken.status is FeedStatus.REFRESHED
+    assert "alice signed for it" in taken.overridden[0]
+    assert taken.snapshot is not None
+    assert taken.snapshot.data_date == datetime(2026, 11, 19, 19, tzinfo=UTC)
+    assert not (desk.cache / "kev" / "candidate").exists()
+
+
+def test_a_kept_copy_that_was_changed_is_not_taken(desk: Desk) -> None:
+    desk.refresh(kev(), NOW)
+    desk.refresh(kev(90, "2026-11-19T17:00:00Z"))
+    desk.sign_for()
+    (document,) = (desk.cache / "kev" / "candidate" / "documents").iterdir()
+    document.write_bytes(kev(10, "2026-11-19T17:00:00Z"))
+
+    result = desk.refresh(kev(90, "2026-11-19T19:00:00Z"))
+
+    assert result.status is FeedStatus.KEPT_OLD
+    assert "cannot be taken" in result.reason
+    assert "is not what was collected" in result.reason
+
+
+def test_what_was_signed_for_is_taken_although_nothing_can_be_fetched(desk: Desk) -> None:
+    desk.refresh(kev(), NOW)
+    desk.refresh(kev(90, "2026-11-19T17:00:00Z"))
+    desk.sign_for()
+    (desk.folder / "in" / "kev" / "kev.json").unlink()
+
+    result = desk.refresh()
+
+    assert result.status is FeedStatus.KEPT_OLD
+    assert "alice signed for it" in result.overridden[0]
+    assert result.snapshot is not None
+    assert result.snapshot.count == 90
+
+
+@pytest.mark.parametrize("namespaces", ["", 'namespaces="patch-approval" '])
+def test_an_approver_may_not_decide_about_feeds_unless_his_line_says_so(
+    desk: Desk, namespaces: str
+) -> None:
+    rolled_back(desk)
+    desk.sign_for()
+    public = desk.key("alice").with_suffix(".pub").read_text().rsplit(" ", 1)[0]
+    desk.signers.write_text(f"alice {namespaces}{public}\n")
+
+    result = desk.refresh()
+
+    assert result.status is FeedStatus.KEPT_OLD
+    assert "does not allow signing for feeds" in result.reason
 
 
 def test_f13_a_copy_that_shrank_is_let_in_by_signature_and_what_it_lost_stays_in_force(

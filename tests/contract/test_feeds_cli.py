@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,9 @@ import pytest
 from wavemend.cli.feeds import app as feeds_app
 from wavemend.cli.shown import visible
 from wavemend.errors import FeedError
+from wavemend.fleet import FeedSettings, Fleet
+from wavemend.ledger.intake import apply_fleet, remembered_states
+from wavemend.ledger.store import open_ledger
 from wavemend.testing.feed_server import Reply, feed_server
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "feeds"
@@ -66,11 +70,69 @@ def test_the_status_gives_every_figure_its_age_and_why_it_is_stale(
     assert run("status") == 11
     shown = capsys.readouterr().out
 
-    for heading in ("Age", "Model", "Read", "Used", "Skipped", "Rejected", "Flaws", "State"):
+    for heading in ("Age", "Digest", "Read", "Used", "Skipped", "Rejected", "Flaws", "State"):
         assert heading in shown
     assert "epss: was never fetched" in shown
     assert "kev: stale: the data is of" in shown
-    assert " days │" in shown  # the age
+    assert " days" in shown  # the age
+    assert "kev: model 20" in shown
+
+
+def test_the_tables_fit_a_terminal_of_80_columns(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    run("refresh", "--from", str(EXAMPLES))
+    run("status")
+    shown = capsys.readouterr().out
+
+    assert "…" not in shown
+    table = [line for line in shown.splitlines() if line.startswith(("debian ", "epss ", "kev "))]
+    assert len(table) == 9  # three tables
+    assert max(map(len, table)) <= 80
+    assert any("STALE" in line for line in table)
+    assert "Digest" not in shown
+
+
+@pytest.mark.parametrize("hours", ["nan", "inf", "1e12", "0", "-1"])
+def test_an_age_that_is_none_is_a_mistake(run: Run, hours: str) -> None:
+    with pytest.raises(FeedError, match="is no age"):
+        run("status", "--max-age-hours", hours)
+
+
+def test_without_options_the_fleet_in_force_says_which_feeds_from_where(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("WAVEMEND_HOME", str(tmp_path / "home"))
+    ledger = open_ledger(f"sqlite:///{tmp_path / 'home' / 'ledger.db'}")
+    nothing = ()
+    fleet = Fleet(
+        schema="wavemend.fleet/1",
+        tenants=nothing,
+        approvers=nothing,
+        profiles=nothing,
+        windows=nothing,
+        groups=nothing,
+        logins=nothing,
+        hosts=nothing,
+        feeds=FeedSettings(source=f"directory:{EXAMPLES}", max_age_hours=8760, use=("epss", "kev")),
+        source_path=str(tmp_path / "fleet.yaml"),
+    ).sealed()
+    with ledger.writing() as book:
+        apply_fleet(book, fleet, actor="test", now=datetime(2026, 11, 20, tzinfo=UTC))
+
+    def call(*words: str) -> int:
+        return int(feeds_app(list(words), exit_on_error=False, result_action="return_value"))
+
+    assert call("refresh") == 0
+    assert capsys.readouterr().out.count("refreshed") == 2
+    with ledger.reading() as book:
+        assert set(remembered_states(book, ("epss", "kev", "nvd"))) == {"epss", "kev"}
+    assert call("status") == 0  # 8760 hours, and debian is not asked for
+    assert "debian" not in capsys.readouterr().out
+    assert call("diff") == 0
+    assert "debian" not in capsys.readouterr().out
 
 
 DAYS = ("2025-08-25", "2026-08-07")

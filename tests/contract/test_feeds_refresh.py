@@ -1,5 +1,6 @@
 """A bad copy never replaces a good one, and every feed says how old it is."""
 
+import contextlib
 import gzip
 import json
 from collections.abc import Iterator, Sequence
@@ -405,9 +406,32 @@ def test_a_feed_without_an_address_of_its_own_asks_for_one(tmp_path: Path) -> No
     assert result.reason.startswith("feed mine has no address of its own: name one, --source mine=")
 
 
-def test_two_refreshes_do_not_work_on_one_cache(tmp_path: Path) -> None:
-    with cache_lock(tmp_path), pytest.raises(FeedError, match="another refresh"):
-        refresh(RefreshConfig(directory=tmp_path), tmp_path, NOW)
+def test_a_refresh_waits_for_another_one_and_then_keeps_what_there_is(world: World) -> None:
+    world.refresh("kev", Reply(kev()))
+    slept: list[float] = []
+    config = RefreshConfig(feeds=("epss", "kev"), lock_seconds=3)
+
+    with cache_lock(world.cache):
+        epss_line, kev_line = refresh(
+            config, world.cache, NOW, client=HttpClient(sleep=slept.append)
+        )
+
+    assert sum(slept) == 3
+    assert (epss_line.status, kev_line.status) == (FeedStatus.MISSING, FeedStatus.KEPT_OLD)
+    assert kev_line.snapshot is not None
+    assert "another refresh is working on" in kev_line.reason
+    assert "did not end within 3 seconds" in kev_line.reason
+
+
+def test_a_refresh_that_waited_goes_on_when_the_other_one_has_ended(world: World) -> None:
+    world.refresh("kev", Reply(kev()))
+    other = contextlib.ExitStack()
+    other.enter_context(cache_lock(world.cache))
+    config = RefreshConfig(sources={"kev": f"{world.server.base}/doc"}, feeds=("kev",))
+
+    (result,) = refresh(config, world.cache, NOW, client=HttpClient(sleep=lambda _: other.close()))
+
+    assert result.status is FeedStatus.UNCHANGED
 
 
 def test_a_feed_that_does_not_exist_is_a_mistake_not_a_result(tmp_path: Path) -> None:

@@ -202,7 +202,7 @@ def test_a_damaged_compiled_file_is_refused_and_compiled_again_from_its_document
         changed = body[:-1] if damage == "cut" else bytes([*body[:-1], body[-1] ^ 1])
         stored.compiled.write_bytes(changed)
 
-    with pytest.raises(FeedRejected, match="run `wavemend feeds refresh`") as caught:
+    with pytest.raises(FeedRejected, match="run `wavemend feeds refresh --online`") as caught:
         read_current(cache, "told")
     assert "content.sqlite is" in caught.value.message
 
@@ -243,7 +243,7 @@ def test_what_cannot_be_compiled_again_is_said_with_the_way_out(tmp_path: Path) 
     with pytest.raises(FeedRejected, match="is not what was accepted") as caught:
         repair(cache, said("text"))
 
-    assert "delete" in caught.value.hint
+    assert "run `wavemend feeds refresh --online`" in caught.value.hint
 
 
 def test_a_sound_state_and_a_missing_one_need_no_repair(tmp_path: Path) -> None:

@@ -3,18 +3,29 @@
 import csv
 import io
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from tests.cases.rollouts.build import facts
-from wavemend.advisories import AdvisoryStatus, Cvss, Epss, KevEntry, UpdateClass, Vulnerability
+from tests.contract.told_feed import ToldFeed, adopted
+from wavemend.advisories import (
+    Advisory,
+    AdvisoryStatus,
+    Cvss,
+    Epss,
+    KevEntry,
+    UpdateClass,
+    Vulnerability,
+)
 from wavemend.cli import main
+from wavemend.feeds import Heading, Sink
 from wavemend.findings import Because, Finding, Unmatched
-from wavemend.hosts import Host
+from wavemend.hosts import Facts, Host, InstalledPackage
 from wavemend.inventory.fleet_file import load_fleet
-from wavemend.ledger.assessments import record_assessment
+from wavemend.ledger.assessments import assessment_at, judged_hosts, record_assessment
 from wavemend.ledger.intake import apply_fleet
 from wavemend.ledger.scans import record_look
 from wavemend.ledger.store import Ledger, open_ledger
@@ -139,8 +150,8 @@ class TestFindings:
         assert out.index("CVE-2026-1000") < out.index("ALBA-1")
         assert "emergency" in out
         assert "exploited" in out
-        assert "nothing is known of: db1" in out
-        assert "1 installed packages could not be judged" in out
+        assert "Nothing is known of: db1." in out
+        assert "1 installed package could not be judged" in out
 
     def test_the_same_day_is_told_as_it_was_known_then_and_as_it_is_known_now(
         self, capsys: pytest.CaptureFixture[str]
@@ -148,12 +159,16 @@ class TestFindings:
         then = json.loads(
             run(capsys, "findings", "--json", "--as-of", "2026-03-01", "--known-at", "2026-03-01")
         )
-        now = json.loads(run(capsys, "findings", "--json", "--as-of", "2026-03-01"))
-        before = json.loads(run(capsys, "findings", "--json", "--as-of", "2026-02-27"))
+        now = json.loads(run(capsys, "findings", "--json", "--known-at", "2026-03-06"))
+        asked = ("--as-of", "2026-02-27", "--known-at", "2026-02-27")
+        before = json.loads(run(capsys, "findings", "--json", *asked))
 
         assert [line["kev"] for line in then["findings"]] == [False, False]
         assert [line["kev"] for line in now["findings"]] == [True, False]
-        assert now["findings"] == json.loads(run(capsys, "findings", "--json"))["findings"]
+        # The same list; only what has passed since is another.
+        today = json.loads(run(capsys, "findings", "--json"))["findings"]
+        assert [line["overdue"] for line in today] == [True, False]
+        assert [{**line, "overdue": False} for line in today] == now["findings"]
         assert before["findings"] == []
         assert before["unknown_hosts"] == ["db1", "web1"]
 
@@ -164,10 +179,13 @@ class TestFindings:
             (("--lane", "emergency"), [OPENSSL]),
             (("--class", "bugfix"), [ZLIB]),
             (("--package", "openssl"), [OPENSSL]),
+            (("--cve", "cve-2026-1000"), [OPENSSL]),
             (("--cve", "CVE-2026-1000"), [OPENSSL]),
             (("--host", "db1"), []),
             (("--due-before", "2026-03-08"), [OPENSSL]),
             (("--due-before", "2026-03-02"), []),
+            (("--due-before", "2026-03-07"), []),
+            (("--due-before", "2026-03-08T00:00Z"), [OPENSSL]),
             (("--sort", "package"), [ZLIB, OPENSSL]),
             (("--sort", "cvss"), [OPENSSL, ZLIB]),
             (("--no-waived",), [OPENSSL, ZLIB]),
@@ -177,7 +195,7 @@ class TestFindings:
     def test_filters_and_orders(
         self, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], ids: list[str]
     ) -> None:
-        for then in ((), ("--as-of", "2026-03-06")):
+        for then in ((), ("--as-of", "2026-03-06", "--known-at", "2026-03-06")):
             found = json.loads(run(capsys, "findings", "--json", *options, *then))
             assert [line["finding_id"] for line in found["findings"]] == ids
 
@@ -195,8 +213,12 @@ class TestFindings:
         [
             (("--lane", "urgent"), "there is no lane urgent"),
             (("--class", "end-of-life"), "there is no class end-of-life"),
-            (("--cve", "cve-2026-1000"), "there is no CVE cve-2026-1000"),
+            (("--cve", "CVE-26-1000"), "there is no CVE CVE-26-1000"),
+            (("--json", "--csv"), "--json and --csv are two forms of one list"),
+            (("--as-of", "2999-01-01"), "--as-of 2999-01-01 is still to come"),
+            (("--known-at", "2999-01-01T00:00Z"), "--known-at 2999-01-01T00:00Z is still to come"),
             (("--as-of", "yesterday"), "--as-of 'yesterday' is no moment"),
+            (("--limit", "-1"), "--limit -1 shows nothing"),
             (("--host", "web9"), 'no host "web9"'),
             (("--tenant", "globex"), 'no company "globex"'),
         ],
@@ -207,8 +229,192 @@ class TestFindings:
         assert message in refused(capsys, "findings", *options)
 
 
+CVE = "CVE-2026-1000"
+APRIL_1 = datetime(2026, 4, 1, 2, tzinfo=UTC)
+
+
+def seen_with(version: str, name: str = "web1") -> Facts:
+    package = InstalledPackage(
+        name="openssl", version=version, arch="amd64", source="openssl", source_version=version
+    )
+    return replace(facts(name), codename="bookworm", installed=(package,))
+
+
+def look_at(ledger: Ledger, at: datetime, version: str) -> None:
+    with ledger.writing() as book:
+        seen = Look(host="web1", at=at, facts=seen_with(version))
+        record_look(book, Host(name="web1", tenant="acme", address="x"), seen, purpose="scan")
+
+
+def fetch_feeds(home: Path) -> None:
+    """The feeds of today: Debian's statement on the CVE, and a catalogue that lists it."""
+
+    def debian(sink: Sink) -> None:
+        sink.entry()
+        sink.advisory(
+            Advisory(
+                id=CVE,
+                feed="debian",
+                document="all.zip",
+                release="bookworm",
+                package="openssl",
+                fixed_version="1.0-2",
+                status=AdvisoryStatus.FIXED,
+                cves=(CVE,),
+            )
+        )
+        sink.used()
+
+    def kev(sink: Sink) -> None:
+        sink.entry()
+        sink.kev(CVE, LISTED)
+        sink.used()
+
+    now = datetime.now(UTC)
+    heading = Heading(data_date=now)
+    adopted(home / "feeds", ToldFeed(name="debian", say=debian, heading=heading), now=now)
+    adopted(home / "feeds", ToldFeed(name="kev", say=kev, heading=heading), now=now)
+
+
+def take_out(ledger: Ledger, home: Path, *, host: str, at: datetime, tenant: str = "") -> None:
+    """Apply the fleet without a host, or with the host in another company."""
+    text = FLEET.read_text()
+    start = text.index(f"  - name: {host}\n")
+    end = text.find("\n  - name:", start) + 1 or len(text)
+    block = text[start:end]
+    # Another one takes its place: a group that matches nobody is refused.
+    new = ("tenant: acme", f"tenant: {tenant}") if tenant else (f"name: {host}", "name: new1")
+    block = block.replace(*new)
+    more = "  - name: beta\n    zone: Europe/Berlin\n    window: night\n" if tenant else ""
+    text = (text[:start] + block + text[end:]).replace("tenants:\n", f"tenants:\n{more}")
+    (home / "next.yaml").write_text(text)
+    with ledger.writing() as book:
+        apply_fleet(book, load_fleet(home / "next.yaml"), actor="test", now=at)
+
+
+class TestThePast:
+    def test_an_earlier_look_is_judged_by_what_is_known_now_and_nothing_is_written(
+        self, ledger: Ledger, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """On 5 March it had the flaw, on 1 April not; nobody knew the flaw in March."""
+        look_at(ledger, MARCH_5, "1.0-1")
+        look_at(ledger, APRIL_1, "1.0-2")
+        fetch_feeds(tmp_path)
+        before = (tmp_path / "ledger.db").read_bytes()
+
+        then = json.loads(run(capsys, "findings", "--json", "--as-of", "2026-03-05"))
+        after = json.loads(run(capsys, "findings", "--json", "--as-of", "2026-04-02"))
+
+        assert [(line["cve"], line["kev"]) for line in then["findings"]] == [(CVE, True)]
+        assert (after["count"], after["findings"]) == (0, [])
+        assert (tmp_path / "ledger.db").read_bytes() == before
+        explained = run(capsys, "explain", "web1", "--as-of", "2026-03-05")
+        assert "Looked at on 2026-03-05 02:00 UTC." in explained
+        assert f"Judged on {datetime.now(UTC):%Y-%m-%d}" in explained
+
+    def test_without_feeds_it_says_that_nothing_can_be_judged_now(
+        self, ledger: Ledger, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        look_at(ledger, MARCH_5, "1.0-1")
+        out = run(capsys, "findings", "--as-of", "2026-03-05")
+
+        assert "kev: was never fetched" in out
+        assert "No vendor's feed is loaded, so nothing can be judged now" in out
+
+    def test_a_host_that_left_the_fleet_is_in_its_past_and_not_in_its_present(
+        self, ledger: Ledger, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        take_out(ledger, tmp_path, host="web1", at=APRIL_1)
+        asked = ("--as-of", "2026-03-06", "--known-at", "2026-03-06")
+
+        then = json.loads(run(capsys, "findings", "--json", *asked))
+        now = json.loads(run(capsys, "findings", "--json"))
+
+        assert [line["finding_id"] for line in then["findings"]] == [OPENSSL, ZLIB]
+        assert (now["unknown_hosts"], now["count"], now["findings"]) == (["db1", "new1"], 0, [])
+        assert "Looked at on 2026-03-01" in run(capsys, "explain", "web1", *asked)
+        assert "web1 is not in the fleet" in refused(capsys, "explain", "web1")
+        assert "No host of the fleet" in run(capsys, "explain", CVE)
+
+    def test_a_host_that_changed_company_is_found_under_the_one_of_that_day(
+        self, ledger: Ledger, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        take_out(ledger, tmp_path, host="web1", at=APRIL_1, tenant="beta")
+
+        def found(*options: str) -> list[tuple[str, str]]:
+            lines = json.loads(run(capsys, "findings", "--json", *options))["findings"]
+            return [(line["finding_id"], line["tenant"]) for line in lines]
+
+        past = ("--as-of", "2026-03-06", "--known-at", "2026-03-06")
+        assert found("--tenant", "beta") == [(OPENSSL, "beta"), (ZLIB, "beta")]
+        assert found("--tenant", "acme") == []
+        assert found("--tenant", "acme", *past) == [(OPENSSL, "acme"), (ZLIB, "acme")]
+
+
+def test_stale_and_missing_feeds_are_named_beside_the_findings(
+    ledger: Ledger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with ledger.writing() as book:
+        judged = judged_hosts(book)["web1"]
+        then = assessment_at(book, "web1")
+        assert then is not None
+        missing = FeedDay(feed="kev", day=None, stale=True, note="was never fetched.")
+        record_assessment(book, judged.scan_id, replace(then, feeds=(missing,), ranked=()))
+
+    said = "kev: was never fetched. So it was when 1 host was judged."
+    assert said in run(capsys, "findings")
+    assert json.loads(run(capsys, "findings", "--json"))["warnings"] == [said]
+    assert said in run(capsys, "explain", "web1")
+
+
+def test_what_a_terminal_would_obey_or_hide_is_spelled_out_in_every_form(
+    ledger: Ledger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evil = "open\u202essl\x9b2J"
+    with ledger.writing() as book:
+        then = assessment_at(book, "web1")
+        assert then is not None
+        first = then.ranked[0]
+        row = replace(first, finding=replace(first.finding, package=evil))
+        record_assessment(book, 1, replace(then, ranked=(row,)))
+
+    for options in ((), ("--csv",), ("--json",)):
+        out = run(capsys, "findings", *options)
+        assert "\u202e" not in out
+        assert "\x9b" not in out
+        assert "\\u202e" in out
+    assert json.loads(run(capsys, "findings", "--json"))["findings"][0]["package"] == evil
+
+
 @pytest.mark.usefixtures("ledger")
 class TestExplain:
+    def test_a_cve_is_not_asked_about_the_past(self, capsys: pytest.CaptureFixture[str]) -> None:
+        said = refused(capsys, "explain", CVE, "--as-of", "2026-03-05")
+        assert "answered for hosts and findings" in said
+        assert f"wavemend findings --cve {CVE} --as-of DAY" in said
+
+    def test_a_cve_that_no_host_is_known_to_have_names_the_hosts_it_cannot_say_it_of(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        out = run(capsys, "explain", "CVE-2026-2222")
+
+        assert "Nothing is known of: db1." in out
+        assert "1 installed package could not be judged;" in out
+
+    def test_a_finding_that_is_closed_says_so(
+        self, ledger: Ledger, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with ledger.writing() as book:
+            then = assessment_at(book, "web1")
+            assert then is not None
+            record_assessment(book, 1, replace(then, ranked=then.ranked[1:]))
+
+        said = refused(capsys, "explain", OPENSSL)
+        assert f"web1 does not have the finding {OPENSSL} any more" in said
+        assert "it was seen first on 2026-03-01 02:00 UTC" in said
+        past = ("--as-of", "2026-03-01", "--known-at", "2026-03-01")
+        assert CVE in run(capsys, "explain", OPENSSL, *past)
+
     def test_a_finding_says_what_why_how_urgent_by_when_and_how_that_is_known(
         self, capsys: pytest.CaptureFixture[str]
     ) -> None:

@@ -31,8 +31,8 @@ from wavemend.advisories import Vulnerability
 from wavemend.feeds.refresh import FeedResult, FeedStatus
 from wavemend.findings import Finding
 from wavemend.knowledge import Intelligence
+from wavemend.policy.timelines import Timeline, timelines
 from wavemend.scoring import Lane, Priority
-from wavemend.scoring.timelines import Timeline, timelines
 
 # CISA BOD 26-04, copied out by hand from the directive's table, not read from our file. Columns:
 # automatable no and impact partial, no and total, yes and partial, yes and total.

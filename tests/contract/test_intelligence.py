@@ -3,6 +3,7 @@
 import pickle
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -197,14 +198,32 @@ def test_the_first_feed_of_the_table_speaks_first_and_an_empty_text_says_nothing
     assert (joined.about().published, joined.about().summary) == (first, "of b")
 
 
-def test_cisas_own_answers_come_before_a_repetition(joined: Joined) -> None:
-    own = Ssvc(exploitation="active", automatable=True, impact_total=True, source="cisa-adp")
-    other = Ssvc(exploitation="none", automatable=False, impact_total=False, source="cna:x")
+def test_of_contradicting_answers_the_stricter_to_each_question_counts_and_both_are_said(
+    joined: Joined,
+) -> None:
+    own = Ssvc(exploitation="none", automatable=True, impact_total=None, source="cisa-adp")
+    other = Ssvc(exploitation="active", automatable=False, impact_total=False, source="cna:x")
     joined.tell("a", lambda sink: sink.ssvc(CVE, other))
     assert joined.about().ssvc == other
 
     joined.tell("z", lambda sink: sink.ssvc(CVE, own))
-    assert joined.about().ssvc == own
+    found = joined.about().ssvc
+
+    assert found is not None
+    assert (found.exploitation, found.automatable, found.impact_total) == ("active", True, False)
+    assert found.source == (
+        "cisa-adp: exploitation none, automatable yes, total impact not answered; "
+        "cna:x: exploitation active, automatable no, total impact no; "
+        "the stricter answer to each question counts"
+    )
+
+
+def test_answers_that_agree_or_leave_a_question_open_are_no_contradiction(joined: Joined) -> None:
+    own = Ssvc(exploitation="poc", automatable=None, impact_total=True, source="cisa-adp")
+    joined.tell("a", lambda sink: sink.ssvc(CVE, replace(own, automatable=False, source="nvd")))
+    joined.tell("z", lambda sink: sink.ssvc(CVE, own))
+
+    assert joined.about().ssvc == replace(own, automatable=False)
 
 
 def test_the_exploits_of_all_feeds_are_collected_sorted_and_each_once(joined: Joined) -> None:
@@ -292,7 +311,7 @@ def test_a_damaged_feed_is_missing_with_its_reason_and_the_others_stay(joined: J
     damaged, whole = known.snapshots
     assert damaged.missing
     assert "is not what was accepted" in damaged.note
-    assert "run `wavemend feeds refresh`" in damaged.note
+    assert "run `wavemend feeds refresh --online`" in damaged.note
     assert not whole.missing
     assert known.vulnerability(CVE).summary == "of b"
     assert known.stale

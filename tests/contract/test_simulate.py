@@ -185,3 +185,21 @@ def test_a_capacity_of_a_hundredth_and_only_scored_cves_can_be_asked_for(
     assert found["at_stake"] == "CVEs with a CVSS score"
     assert {item["closed"] for item in found["measured"]} == {0}
     assert {item["never"] for item in found["measured"]} == {found["positives"]}
+
+
+def test_on_80_columns_the_tables_are_whole_and_say_what_they_leave_out(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+
+    assert run(cache, *FILES, "--capacity", "2") == 0
+
+    shown = capsys.readouterr().out
+    tables = shown[: shown.index("Read from:")]
+    rows = [line for line in tables.splitlines() if not line.startswith("Left out")]
+    assert all(len(row) <= 80 for row in rows)
+    assert "…" not in tables
+    assert "Left out on a terminal under 120 columns: Closed late, Never" in shown
+    for order in ORDERS:
+        # A long name folds between its words; nothing of it is lost.
+        assert tables.count(order.split()[0]) >= 3

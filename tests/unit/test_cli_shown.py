@@ -11,8 +11,8 @@ from tests.cases.rollouts.ledgers import KEY, NIGHT, frozen, new_ledger, opened,
 from wavemend.advisories import Vulnerability
 from wavemend.cli import approvals as approvals_cli
 from wavemend.cli import control, main, rollouts
-from wavemend.cli.findings import findings_table
 from wavemend.cli.shown import say
+from wavemend.cli.tables import findings_table
 from wavemend.errors import ApprovalRefused
 from wavemend.findings import Because, Finding
 from wavemend.ledger import approvals, audit

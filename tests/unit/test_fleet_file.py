@@ -323,6 +323,7 @@ waivers:
     cve: CVE-2024-6119
     select: ring=pilot
   - name: everywhere
+    scope: global
     owner: alice@acme.example
     reason: the package is installed and never started
     until: 2027-03-27

@@ -176,3 +176,25 @@ def test_half_installed_packages_are_judged_too() -> None:
     found = match(WEB1, seen, knowing(says("CVE-2026-1", "zip", "3.0-14")))
 
     assert (cves(found), found.packages) == (["CVE-2026-1"], 2)
+
+
+@pytest.mark.parametrize(
+    ("flag", "reason"),
+    [
+        ("held", "on hold on the host"),
+        ("phased", "not released to this host yet"),
+        ("kept_back", "it would add or remove other packages"),
+    ],
+)
+def test_a_fix_that_is_offered_and_not_taken_says_why(flag: str, reason: str) -> None:
+    known = knowing(says("CVE-2026-1000", "zip", "2.0"))
+    update = replace(offer("zip", "2.0"), **{flag: True})  # type: ignore[arg-type]
+    seen = facts(package("zip", "1.0"), pending=(update,))
+
+    (finding,) = match(WEB1, seen, known).findings
+
+    assert finding.fix_pending
+    assert reason in finding.withheld
+    plain = facts(package("zip", "1.0"), pending=(offer("zip", "2.0"),))
+    (taken,) = match(WEB1, plain, known).findings
+    assert taken.withheld == ""

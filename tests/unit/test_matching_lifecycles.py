@@ -2,16 +2,24 @@
 
 from dataclasses import replace
 from datetime import date, timedelta
+from pathlib import Path
 from types import MappingProxyType
 
 import pytest
 
 from tests.unit.test_findings import NOON, WEB1, facts, knowing, match, package, says
 from wavemend.advisories import AdvisoryStatus, Lifecycle, UpdateClass
+from wavemend.feeds import Document
+from wavemend.feeds.readers.debian_support import FEED
 from wavemend.findings import Finding, NotJudged
+from wavemend.hosts import Facts
 from wavemend.knowledge import Intelligence
+from wavemend.matching import Matcher
+from wavemend.matching.lifecycles import pattern_of
+from wavemend.testing.collected import Collected
 
 TODAY = NOON.date()
+LISTS = Path(__file__).parents[1] / "cases" / "feeds" / "debian-support"
 
 
 def life(
@@ -135,7 +143,105 @@ def test_what_is_written_down_today_reads_the_same_tomorrow() -> None:
 
     today = match(WEB1, seen, known).findings
 
-    from wavemend.matching import Matcher
-
     tomorrow = Matcher(known).match(WEB1, seen, today=TODAY + timedelta(days=1)).findings
     assert today == tomorrow
+
+
+def as_debian_lists() -> Intelligence:
+    """Return what Debian's own lists say of bookworm, read from their real lines."""
+    sink = Collected()
+    names = ("security-support-ended.deb12", "security-support-limited")
+    FEED.parse([Document(name=name, path=LISTS / name) for name in names], sink)
+    assert (sink.taken, len(sink.lifecycles)) == (8, 8)
+    return aging(*sink.lifecycles)
+
+
+EVERY_LISTED = facts(
+    package("golang-1.19-go", "1.19.8-2", "golang-1.19"),
+    package("golang-go", "2:1.19~1", "golang-defaults", "1.19~1"),
+    package("php-horde-core", "2.31.16-1"),
+    package("php-horde", "5.2.23-1"),
+    package("binutils", "2.40-2"),
+    package("libhdf5-103-1", "1.10.8-1", "hdf5"),
+    package("libwebkit2gtk-4.1-0", "2.50.1-1", "webkit2gtk"),
+    package("libwpewebkit-1.1-0", "2.38.6-1", "wpewebkit"),
+    package("pdns-server", "4.7.3-2", "pdns"),
+    package("suricata", "1:6.0.10-1"),
+    # Near misses: the name must be meant whole.
+    package("xgolang", "1"),
+    package("php-hord", "1"),
+    package("pdns-recursor", "4.8.8-1"),
+    package("golang-doc", "1", "moregolang"),
+)
+
+
+def ended_sources(seen: Facts, known: Intelligence) -> list[str]:
+    return sorted(item.package for item in match(WEB1, seen, known).findings)
+
+
+def test_debians_lists_speak_of_source_packages_by_name_and_by_pattern() -> None:
+    known = as_debian_lists()
+
+    assert ended_sources(EVERY_LISTED, known) == [
+        "binutils",
+        "golang-1.19",
+        "golang-defaults",
+        "hdf5",
+        "pdns",
+        "php-horde",
+        "php-horde-core",
+        "suricata",
+        "webkit2gtk",
+        "wpewebkit",
+    ]
+    found = {item.package: item for item in match(WEB1, EVERY_LISTED, known).findings}
+    golang = found["golang-1.19"]
+    assert (golang.advisory, golang.binaries) == ("eol:bookworm:golang-1.19", ("golang-1.19-go",))
+    assert golang.because.document == "security-support-limited: line 10"
+    assert (
+        golang.because.compared == "golang-1.19 1.19.8-2 in bookworm: fixes come for some uses only"
+    )
+    assert found["php-horde-core"].ends == date(2025, 3, 22)
+
+
+@pytest.mark.parametrize(
+    ("listed", "meant", "not_meant"),
+    [
+        ("golang.*", ("golang", "golang-1.19", "golang-github-x"), ("go", "xgolang")),
+        ("node-.*", ("node-ws",), ("node", "nodejs")),
+        ("rust.*", ("rustc", "rust-ring"), ("trust",)),
+        ("lib.*-perl", ("libnet-ssleay-perl",), ("libperl", "libx-perl5")),
+        ("libsigc++.*", ("libsigc++-2.0",), ("libsigc", "libsigccc-2.0")),
+    ],
+)
+def test_a_pattern_means_whole_names_as_debians_own_script_reads_it(
+    listed: str, meant: tuple[str, ...], not_meant: tuple[str, ...]
+) -> None:
+    pattern = pattern_of(listed)
+
+    assert pattern is not None
+    assert all(pattern.fullmatch(name) for name in meant)
+    assert not any(pattern.fullmatch(name) for name in not_meant)
+
+
+@pytest.mark.parametrize("listed", ["(a+)+b*", "rust*", "[a-z]*", "a.*b.*c.*d.*", "x|.*", "a\\d*"])
+def test_a_name_that_is_not_understood_is_said_and_means_nothing(listed: str) -> None:
+    known = aging(life(date(2026, 1, 1), package=listed), life(date(2026, 1, 1), package="zip"))
+    seen = facts(package("zip", "3.0-13"), package("rustc", "1"))
+
+    found = match(WEB1, seen, known)
+
+    assert [item.package for item in found.findings] == ["zip"]
+    (trouble,) = found.unmatched
+    assert (trouble.package, trouble.kind, trouble.packages) == (listed, NotJudged.STATEMENT, 0)
+    assert "whether it means an installed package cannot be said" in trouble.reason
+    assert found.judged == found.packages == 2
+
+
+def test_a_package_listed_by_name_and_by_pattern_ends_with_the_earlier() -> None:
+    by_name = life(date(2026, 10, 1), package="chromium")
+    by_pattern = life(date(2026, 3, 1), package="chrom.*")
+
+    for lives in ((by_name, by_pattern), (by_pattern, by_name)):
+        (finding,) = ends_of(*lives)
+        assert (finding.package, finding.ends) == ("chromium", date(2026, 3, 1))

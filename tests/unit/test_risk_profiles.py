@@ -14,7 +14,7 @@ from wavemend.policy.risk_profiles import (
     risk_profile,
 )
 from wavemend.policy.severities import Severity, severity_of_score, severity_of_word
-from wavemend.scoring.timelines import bod_table, read_table
+from wavemend.policy.timelines import bod_table, read_table
 
 DATA = resources.files("wavemend") / "data"
 TEXT = (DATA / "essential-eight.toml").read_text("utf-8")
@@ -95,6 +95,8 @@ def test_an_unknown_profile_is_refused_with_the_known_ones() -> None:
         ("emergency_days = 3", 'emergency_days = "3"', "lanes.emergency_days: Input should be a"),
         ("emergency_days = 3", "emergency_day = 3", "lanes.emergency_days: Field required (and 1"),
         ("emergency_days = 3", "emergency_days = 30", "lanes.expedited_days: is less than"),
+        ("attacked_days = 14", "attacked_days = 15", "lanes.attacked_days: is more than"),
+        ("attacked_days = 14", "", "lanes.attacked_days: Field required"),
         ("critical_host = 2.0", "critical_host = 0.5", "weights.critical_host: Input should be"),
         ("critical_host = 2.0", "critical_host = inf", "weights.critical_host: Input should be"),
         ("metasploit = 0.5", "metasploit = nan", "evidence.metasploit: Input should be"),

@@ -11,8 +11,8 @@ from tests.unit.test_findings import WEB1
 from wavemend.advisories import Cvss, Epss, KevEntry, Ssvc, Vulnerability
 from wavemend.findings import Because, Finding
 from wavemend.hosts import Host
+from wavemend.policy.timelines import bod_table, timelines
 from wavemend.scoring import Lane, Priority, prioritise
-from wavemend.scoring.timelines import bod_table, timelines
 
 GOLDEN = Path(__file__).parents[1] / "cases" / "golden" / "golden_debian12_cves_a.csv"
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.test_findings import WEB1
-from tests.unit.test_scoring import EXPOSED, KEV, NOON, cvss, epss, finding
+from tests.unit.test_scoring import EXPOSED, KEV, NO_NO, NOON, cvss, epss, finding
 from wavemend.advisories import (
     AdvisoryStatus,
     Exploit,
@@ -21,6 +21,7 @@ from wavemend.hosts import Host
 from wavemend.policy.risk_profiles import PROFILE_NAMES, RiskProfile, risk_profile
 from wavemend.policy.waivers import Waiver
 from wavemend.scoring import Lane, Priority, prioritise
+from wavemend.scoring.exploitation import threat_of
 
 answers = st.one_of(st.none(), st.booleans())
 units = st.floats(0, 1, allow_nan=False)
@@ -30,7 +31,16 @@ moments = st.integers(-80 * 24, 40 * 24).map(lambda hours: NOON + timedelta(hour
 evidence = st.builds(
     Exploit,
     kind=st.sampled_from(
-        ["exploitdb", "metasploit", "nuclei", "msrc-exploited", "msrc-disclosed", "new kind"]
+        [
+            "exploitdb",
+            "metasploit",
+            "nuclei",
+            "nuclei-kev",
+            "nuclei-vkev",
+            "msrc-exploited",
+            "msrc-disclosed",
+            "new kind",
+        ]
     ),
     reference=st.just("x"),
     published=st.one_of(st.none(), days),
@@ -181,6 +191,30 @@ def test_raising_cvss_never_lowers_or_delays(
     assert_not_softer(
         world.decide(replace(known, cvss=cvss(low))), world.decide(replace(known, cvss=cvss(high)))
     )
+
+
+@given(worlds, vulnerabilities, st.sampled_from(["", "none", "poc"]))
+def test_an_answer_that_it_is_attacked_never_lowers_or_delays(
+    world: World, known: Vulnerability, word: str
+) -> None:
+    said = known.ssvc or Ssvc(exploitation="", automatable=None, impact_total=None, source="x")
+    quiet = replace(known, ssvc=replace(said, exploitation=word))
+    active = replace(known, ssvc=replace(said, exploitation="active"))
+
+    assert_not_softer(world.decide(quiet), world.decide(active))
+
+
+@given(worlds, vulnerabilities)
+def test_what_is_attacked_or_a_zero_day_never_comes_behind_what_is_merely_routine(
+    world: World, known: Vulnerability
+) -> None:
+    priority = world.decide(known)
+    calm = prioritise(finding(), EXPOSED, Vulnerability(cve="CVE-2026-1", ssvc=NO_NO), NOON)
+    attacked = threat_of(known) or not known.kev_known
+
+    assert calm.lane is Lane.ROUTINE
+    if priority.lane is not Lane.IGNORED and (attacked or priority.zero_day):
+        assert priority.order < calm.order
 
 
 @given(worlds, vulnerabilities)

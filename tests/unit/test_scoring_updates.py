@@ -1,11 +1,15 @@
 """An update is as urgent as the worst it fixes on this host, and none is left out."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from types import MappingProxyType
+
+import pytest
 
 from tests.unit.test_findings import WEB1, facts, knowing, offer, package, says
 from tests.unit.test_scoring import EXPOSED, KEV, NOON
-from wavemend.advisories import UpdateClass, Vulnerability
+from wavemend.advisories import AdvisoryStatus, UpdateClass, Vulnerability
 from wavemend.findings import Because, Finding, HostFindings
 from wavemend.hosts import Host
 from wavemend.knowledge import Intelligence
@@ -72,6 +76,75 @@ def test_a_security_update_without_a_known_cve_goes_ahead_on_an_exposed_host_and
     assert row.security
 
 
+UNKNOWING = {
+    "no vendor feed": replace(knowing(), vulnerabilities={}),
+    "nothing at all": replace(knowing(), vulnerabilities={}, kev_known=False),
+    "another release": knowing(replace(says("CVE-2026-1", "zip", "3.0-14"), release="trixie")),
+}
+
+
+@pytest.mark.parametrize("host", [WEB1, EXPOSED], ids=["internal", "exposed"])
+@pytest.mark.parametrize("security", [False, True], ids=["plain", "security"])
+@pytest.mark.parametrize("known", UNKNOWING.values(), ids=UNKNOWING)
+def test_an_update_of_which_no_vendor_feed_speaks_is_never_milder_than_the_worst_it_may_fix(
+    known: Intelligence, security: bool, host: Host
+) -> None:
+    worst = Vulnerability(cve="CVE-2026-3", kev=replace(KEV, ransomware=True, due_date=None))
+    there = replace(knowing(*STATEMENTS), vulnerabilities={"CVE-2026-3": worst})
+    seen = facts(
+        package("libssl3", "3.0.19-1", "openssl"),
+        pending=(offer("libssl3", "3.0.22-1", security=security),),
+    )
+
+    def row(state: Intelligence) -> RankedUpdate:
+        found = match(host, seen, state, today=NOON.date())
+        return rank_updates(host, seen, found, state, NOON)[0]
+
+    whole, missing = row(there).priority, row(known).priority
+
+    assert whole.lane is missing.lane is Lane.EMERGENCY
+    assert missing.order[:3] <= whole.order[:3]
+    assert (whole.due, missing.due) == (NOON + timedelta(days=3), NOON + timedelta(days=3))
+    assert missing.forensic
+    assert missing.contributions[0].text.endswith("Run `wavemend feeds refresh`.")
+    assert missing.due_reason.startswith("No advisories of this release are loaded. BOD 26-04")
+
+
+def test_without_a_catalogue_a_security_update_without_a_cve_counts_as_a_listed_one() -> None:
+    known = knowing(says("CVE-2026-1", "other", "1"))
+    seen = facts(
+        package("tzdata", "1"),
+        package("bash", "1"),
+        pending=(offer("tzdata", "2"), offer("bash", "2", security=False)),
+    )
+
+    def lanes(state: Intelligence) -> list[tuple[str, Lane]]:
+        rows = rank_updates(WEB1, seen, match(WEB1, seen, state, today=NOON.date()), state, NOON)
+        return [(row.update.name, row.priority.lane) for row in rows]
+
+    assert lanes(known) == [("tzdata", Lane.ROUTINE), ("bash", Lane.ROUTINE)]
+    # What the vendor says to fix no vulnerability fixes none, whatever the catalogue would say.
+    assert lanes(replace(known, kev_known=False)) == [
+        ("tzdata", Lane.EMERGENCY),
+        ("bash", Lane.ROUTINE),
+    ]
+
+
+def test_an_update_that_may_not_reach_an_attacked_cve_is_still_installed_for_what_it_fixes() -> (
+    None
+):
+    routine = rpm_finding(UpdateClass.SECURITY, cve="CVE-2026-7")
+    paid = replace(
+        rpm_finding(UpdateClass.SECURITY, cve="CVE-2026-8"),
+        status=AdvisoryStatus.NEEDS_SUBSCRIPTION,
+        fix_pending=False,
+    )
+    listed = {"CVE-2026-8": Vulnerability(cve="CVE-2026-8", kev=KEV)}
+
+    assert ranked_rpm(routine, paid, vulnerabilities=listed).priority.lane is Lane.ROUTINE
+    assert ranked_rpm(paid, vulnerabilities=listed).priority.lane is Lane.MANUAL
+
+
 def test_the_earliest_due_date_of_all_cves_governs_the_update() -> None:
     early = Vulnerability(cve="CVE-2026-2", kev=replace(KEV, due_date=date(2026, 11, 21)))
     worst = Vulnerability(cve="CVE-2026-3", kev=replace(KEV, ransomware=True))
@@ -116,7 +189,10 @@ def rpm_finding(update_class: UpdateClass, severity: str = "", cve: str = "") ->
 
 
 def ranked_rpm(
-    *findings: Finding, waivers: tuple[Waiver, ...] = (), marked: frozenset[str] = frozenset()
+    *findings: Finding,
+    waivers: tuple[Waiver, ...] = (),
+    marked: frozenset[str] = frozenset(),
+    vulnerabilities: Mapping[str, Vulnerability] = MappingProxyType({}),
 ) -> RankedUpdate:
     installed = package("openssl-libs", "1:3.0.1-1.el9", "openssl", "3.0.1-1.el9")
     seen = facts(installed, pending=(offer("openssl-libs", "1:3.0.1-2.el9", security=False),))
@@ -124,6 +200,7 @@ def ranked_rpm(
         host="web1", findings=findings, unmatched=(), packages=1, intelligence="i"
     )
     known = knowing(says("CVE-2026-1", "other", "1"))
+    known = replace(known, vulnerabilities=vulnerabilities)
     (row,) = rank_updates(WEB1, seen, matched, known, NOON, waivers=waivers, marked=marked)
     return row
 

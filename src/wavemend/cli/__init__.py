@@ -1,6 +1,7 @@
 """The `wavemend` command: starts fast, imports no Prefect, talks to it over HTTP where needed."""
 
 import io
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             stream.reconfigure(errors="replace")  # a terminal that cannot show a sign shows "?"
     try:
         result = app(sys.argv[1:] if argv is None else list(argv), result_action="return_value")
+        sys.stdout.flush()
     except WavemendError as error:
         from wavemend.cli.shown import spelled_lines  # messages quote hosts, feeds and Prefect
 
@@ -29,6 +31,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
+    except BrokenPipeError:
+        # Whoever read our output has seen enough: `wavemend findings | head`.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
     except Exception:  # noqa: BLE001 - a bug ends here, told apart from what an operator can mend
         traceback.print_exc()
         print("wavemend: this is a fault of wavemend's; please report it", file=sys.stderr)

@@ -3,31 +3,60 @@
 import re
 from collections import Counter
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
-from rich.console import Console
-from rich.table import Table
+from sqlmodel import Session
 
 from wavemend.advisories import Vulnerability
 from wavemend.cli.feeds import Cache
-from wavemend.cli.findings import findings_table
-from wavemend.cli.here import here, ledger_here
-from wavemend.cli.moments import moment_of
-from wavemend.cli.shown import add_row, say, visible
+from wavemend.cli.findings import notes
+from wavemend.cli.here import has_ledger, here, ledger_here
+from wavemend.cli.listings import Listing, listing_now
+from wavemend.cli.moments import (
+    Past,
+    counted,
+    feed_warnings,
+    intelligence_of,
+    judged_before,
+    then_of,
+    unanswered,
+)
+from wavemend.cli.shown import add_row, say
+from wavemend.cli.tables import (
+    candidate_table,
+    findings_table,
+    is_wide,
+    plain_table,
+    screen,
+    source_table,
+    statement_table,
+)
 from wavemend.errors import FleetError
-from wavemend.explaining import Paragraph, explain_finding, headline
-from wavemend.feeds import DEFAULT_FEEDS
+from wavemend.explaining import (
+    Paragraph,
+    Standing,
+    explain_finding,
+    headline,
+    whole_sentences,
+)
 from wavemend.feeds.intelligence import MAX_AGE, load_intelligence
 from wavemend.feeds.reading.documents import CVE_ID
 from wavemend.feeds.refresh import RefreshConfig, feeds_to_refresh
 from wavemend.fleet import Fleet
-from wavemend.knowledge import Intelligence
-from wavemend.ledger.assessments import Question, assessment_at, open_findings
+from wavemend.ledger.assessments import (
+    Question,
+    assessment_at,
+    first_seen,
+    host_of_finding,
+    judged_hosts,
+    open_findings,
+    with_finding,
+)
 from wavemend.ledger.intake import current_fleet
-from wavemend.observations import Assessment, FindingLine, line_of
+from wavemend.observations import Assessment, line_of
 from wavemend.site import utc_now
 
 _FINDING = re.compile(r"[0-9a-f]{16}")
@@ -42,34 +71,121 @@ def explain(
     cache: Cache = None,
 ) -> int:
     """Say what it is, why it matters here, how urgent it is, by when, and how that is known."""
-    then = (moment_of(as_of, "--as-of"), moment_of(known_at, "--known-at"))
-    if CVE_ID.fullmatch(subject):
+    then = then_of(as_of, known_at)
+    if CVE_ID.fullmatch(subject.upper()):
+        subject = subject.upper()
+        if then.is_past:
+            raise FleetError(
+                "--as-of and --known-at are answered for hosts and findings, not for a CVE",
+                hint=f"`wavemend findings --cve {subject} --as-of DAY` lists who had it then",
+            )
         return _cve(subject, cache)
+    if cache is not None:
+        raise FleetError(
+            "--cache is for a CVE: hosts and findings are explained from the ledger",
+            hint="leave --cache out; WAVEMEND_HOME names another installation",
+        )
     with ledger_here().reading() as book:
-        fleet = current_fleet(book)
+        past = Past(book, then) if then.is_past else None
+        fleet = past.fleet if past is not None else current_fleet(book)
         if any(host.name == subject for host in fleet.hosts):
-            assessed = assessment_at(book, subject, as_of=then[0], known_at=then[1])
-            return _host(fleet, subject, assessed)
-        if _FINDING.fullmatch(subject):
-            lines = open_findings(book, Question(finding_id=subject))
-            names = [line.host for line in lines] or [host.name for host in fleet.hosts]
-            for name in names:
-                assessed = assessment_at(book, name, as_of=then[0], known_at=then[1])
-                if assessed is not None and _finding(subject, assessed):
-                    return 0
+            known = past.assessment(subject) if past is not None else assessment_at(book, subject)
+            said = past.warnings if past is not None else _warnings_now(book, fleet, subject)
+            now = past.moment if past is not None else utc_now()
+            return _host(fleet, subject, known, said, now)
+        if subject in judged_hosts(book):
+            raise FleetError(
+                f"{subject} is not in the fleet" + (" of that day" if past is not None else ""),
+                hint=f"`wavemend explain {subject} --as-of DAY`, a day on which it was",
+            )
+        host = host_of_finding(book, subject) if _FINDING.fullmatch(subject) else ""
+        if host:
+            return _finding(book, fleet, subject, host, past)
     raise FleetError(
         f"{subject!r} is no CVE, no host of the fleet, and no finding that is known",
         hint="`wavemend findings` lists the findings with their ids",
     )
 
 
-def _finding(finding_id: str, assessed: Assessment) -> bool:
-    for ranked in assessed.ranked:
-        if ranked.finding.id == finding_id:
-            say(headline(ranked))
-            say_paragraphs(explain_finding(ranked, assessed))
-            return True
-    return False
+def _warnings_now(book: Session, fleet: Fleet, host: str) -> tuple[str, ...]:
+    """Return what must be said of a host's last look and of the feeds its judgement rests on."""
+    silent = tuple(filter(None, (unanswered(book, host),)))
+    judged = judged_hosts(book).get(host)
+    if judged is None:
+        return silent
+    stand = "finding stands" if judged.kept == 1 else "findings stand"
+    kept = (
+        f"{judged.kept} more {stand} as an earlier judgement left them: "
+        f"`wavemend findings --host {host}` lists them too."
+    )
+    return (
+        *silent,
+        *feed_warnings((judged.feeds,)),
+        *judged_before((judged,), fleet),
+        *((kept,) if judged.kept else ()),
+    )
+
+
+def _finding(book: Session, fleet: Fleet, finding_id: str, host: str, past: Past | None) -> int:
+    is_member = any(item.name == host for item in fleet.hosts)
+    now = past.moment if past is not None else utc_now()
+    if past is not None:
+        known = past.assessment(host) if is_member else None
+    else:
+        known = assessment_at(book, host)
+        if not _has(known, finding_id) and open_findings(book, Question(finding_id=finding_id)):
+            # It stands as an earlier judgement left it: the newest could not speak of it.
+            known = with_finding(book, host, finding_id)
+    for ranked in known.ranked if known is not None else ():
+        if known is not None and ranked.finding.id == finding_id:
+            say(headline(ranked, now))
+            standing = _standing(fleet, host) if is_member else None
+            say_paragraphs(explain_finding(ranked, known, standing, now))
+            _say_after(past.warnings if past is not None else _changed_since(book, fleet, host))
+            return 0
+    raise _not_there(book, finding_id, host, past)
+
+
+def _say_after(lines: Sequence[str]) -> None:
+    if lines:
+        say("")
+    for line in lines:
+        say(line)
+
+
+def _changed_since(book: Session, fleet: Fleet, host: str) -> tuple[str, ...]:
+    """Say whether the host answered last, and whether it was judged by what is in use now."""
+    judged = judged_hosts(book).get(host)
+    before = judged_before((judged,), fleet) if judged is not None else ()
+    return (*filter(None, (unanswered(book, host),)), *before)
+
+
+def _standing(fleet: Fleet, name: str) -> Standing:
+    host = fleet.host(name)
+    return Standing(host=host, profile=fleet.profile(host.profile) if host.profile else None)
+
+
+def _not_there(book: Session, finding_id: str, host: str, past: Past | None) -> FleetError:
+    since = first_seen(book, host)[finding_id].at
+    seen = f"it was seen first on {since:%Y-%m-%d %H:%M} UTC"
+    if past is not None:
+        return FleetError(
+            f"{host} does not have the finding {finding_id} at that moment",
+            hint=f"{seen}; --as-of DAY explains it as it was",
+        )
+    last = with_finding(book, host, finding_id)
+    day = (last.scanned_at if last is not None else since).date()
+    return FleetError(
+        f"{host} does not have the finding {finding_id} any more: it is closed, last seen {day}",
+        hint=f"{seen}; `wavemend explain {finding_id} --as-of {day} --known-at {day}` explains "
+        "it as it was",
+    )
+
+
+def _has(assessed: Assessment | None, finding_id: str) -> bool:
+    return assessed is not None and any(
+        ranked.finding.id == finding_id for ranked in assessed.ranked
+    )
 
 
 def say_paragraphs(paragraphs: Sequence[Paragraph]) -> None:
@@ -80,11 +196,20 @@ def say_paragraphs(paragraphs: Sequence[Paragraph]) -> None:
             say(f"  {sentence}")
 
 
-def _host(fleet: Fleet, name: str, assessed: Assessment | None) -> int:
+def _host(
+    fleet: Fleet,
+    name: str,
+    assessed: Assessment | None,
+    warnings: Sequence[str],
+    now: datetime,
+) -> int:
     host = fleet.host(name)
     say(f"{name}, {fleet.tenant(host.tenant).title}: {_marks(fleet, name)}")
     if assessed is None:
-        say("Nothing is known of it: it was never looked at, or not before that moment.")
+        asked = "it never answered" if warnings else "it was never looked at"
+        say(f"Nothing is known of it: {asked}, or not before that moment.")
+        for warning in warnings:
+            say(warning)
         return 0
     lanes = Counter(str(ranked.priority.lane) for ranked in assessed.ranked)
     counts = ", ".join(f"{count} {lane}" for lane, count in sorted(lanes.items())) or "none"
@@ -92,13 +217,18 @@ def _host(fleet: Fleet, name: str, assessed: Assessment | None) -> int:
     say(f"Judged on {assessed.assessed_at:%Y-%m-%d %H:%M} UTC.")
     say(f"Findings: {counts}.")
     say(f"Packages: {assessed.packages} installed, {assessed.judged} of them judged.")
-    console = Console()
+    late = sum(line_of(ranked).is_overdue(now) for ranked in assessed.ranked)
+    if late:
+        say(f"OVERDUE: {counted(late, 'finding')}.")
+    console = screen()
     shown = [line_of(ranked) for ranked in assessed.ranked[:_SHOWN]]
     if shown:
-        console.print(findings_table(shown))
+        console.print(findings_table(shown, wide=is_wide(console), now=now))
     if len(assessed.ranked) > _SHOWN:
-        say(f"and {len(assessed.ranked) - _SHOWN} more: `wavemend findings --host {name}`")
-    _unmatched(console, assessed)
+        say(f"and {len(assessed.ranked) - _SHOWN} more: `wavemend findings --host {name}`.")
+    _unmatched(assessed)
+    for warning in warnings:
+        say(warning)
     return 0
 
 
@@ -113,123 +243,72 @@ def _marks(fleet: Fleet, name: str) -> str:
     return "; ".join(mark for mark in marks if mark)
 
 
-def _unmatched(console: Console, assessed: Assessment) -> None:
+def _unmatched(assessed: Assessment) -> None:
     if not assessed.unmatched:
         return
-    table = Table(title="Not judged: neither affected nor clean")
-    for heading in ("Package", "Version", "Why"):
-        table.add_column(heading)
+    table = plain_table("Not judged: neither affected nor clean", ("Package", "Version", "Why"))
     for item in assessed.unmatched[:_SHOWN]:
         add_row(table, item.package, item.version, item.reason)
-    console.print(table)
+    screen().print(table)
     if len(assessed.unmatched) > _SHOWN:
-        say(f"and {len(assessed.unmatched) - _SHOWN} more")
+        say(f"and {len(assessed.unmatched) - _SHOWN} more.")
 
 
 def _cve(cve: str, cache: Path | None) -> int:
     """Say what every feed knows, what the vendors say, and which hosts of the fleet have it."""
     site = here()
-    place, max_age = cache or site.feed_cache, MAX_AGE
-    feeds = feeds_to_refresh(RefreshConfig(), place)
-    lines: list[FindingLine] = []
-    if cache is None and (site.ledger or (site.home / "ledger.db").exists()):
+    found: Listing | None = None
+    if cache is None and has_ledger():
         with ledger_here().reading() as book:
-            settings = current_fleet(book).feeds
-            lines = list(open_findings(book, Question(cve=cve)))
-        feeds = settings.use or DEFAULT_FEEDS
-        max_age = timedelta(hours=settings.max_age_hours)
-    known = load_intelligence(place, utc_now(), max_age, feeds=feeds)
+            fleet = current_fleet(book)
+            found = listing_now(book, fleet, Question(cve=cve), utc_now(), limit=_SHOWN)
+            known = intelligence_of(book, fleet)
+    else:
+        place = cache or site.feed_cache
+        feeds = feeds_to_refresh(RefreshConfig(), place)
+        known = load_intelligence(place, utc_now(), MAX_AGE, feeds=feeds)
     vulnerability = known.vulnerability(cve)
-    say(f"{cve}: {vulnerability.summary or 'no feed describes it'}")
-    console = Console()
+    say(f"{cve}: {whole_sentences(vulnerability.summary) or 'no feed in use describes it.'}")
+    console = screen()
     console.print(source_table(vulnerability))
     if vulnerability.cvss_candidates:
-        console.print(candidate_table(vulnerability))
+        _say_assessments(vulnerability)
     else:
-        say("CVSS: nobody assessed it yet, which is not a low score.")
+        say("CVSS: no feed in use has a score, which is not a low score.")
     if known.statements.get(cve):
         console.print(statement_table(cve, known))
     else:
         say("No vendor whose feed is in use speaks of it.")
-    if lines:
-        console.print(findings_table(lines[:_SHOWN]))
-        if len(lines) > _SHOWN:
-            say(f"and {len(lines) - _SHOWN} more: `wavemend findings --cve {cve}`")
-        say(f"`wavemend explain {lines[0].finding_id}` explains the first of them.")
-    elif cache is None:
-        say("No host of the fleet is known to lack a fix for it.")
+    if found is not None:
+        _hosts_with(cve, found)
+    judged = found.warnings if found is not None else ()
     for warning in known.warnings:
-        say(warning)
+        # Said already, with the number of hosts that were judged so.
+        if not any(said.startswith(warning) for said in judged):
+            say(warning)
     return 0
 
 
-def source_table(vulnerability: Vulnerability) -> Table:
-    """Return what each kind of feed says, with its day."""
-    table = Table(title="What is known")
-    for heading in ("Source", "Says"):
-        table.add_column(heading)
-    kev, epss, ssvc = vulnerability.kev, vulnerability.epss, vulnerability.ssvc
-    if kev is not None:
-        ransomware = "; used by ransomware" if kev.ransomware else ""
-        due = f", to be fixed by {kev.due_date}" if kev.due_date else ""
-        add_row(table, "CISA KEV", f"exploited; listed {kev.date_added}{due}{ransomware}")
+def _say_assessments(vulnerability: Vulnerability) -> None:
+    """Print the CVSS assessments; on a narrow terminal their vectors as lines below."""
+    console = screen()
+    wide = is_wide(console)
+    console.print(candidate_table(vulnerability, wide=wide))
+    if not wide:
+        for item in vulnerability.cvss_candidates:
+            say(f"  {item.source} {item.version}: {item.vector}")
+
+
+def _hosts_with(cve: str, found: Listing) -> None:
+    """Say which hosts have it, and of which hosts that cannot be said."""
+    lines = list(found.lines)
+    if lines:
+        console = screen()
+        console.print(findings_table(lines, wide=is_wide(console), now=found.now))
+        if found.count > len(lines):
+            say(f"and {found.count - len(lines)} more: `wavemend findings --cve {cve}`.")
+        say(f"`wavemend explain {lines[0].finding_id}` explains the first of them.")
     else:
-        says = "not listed" if vulnerability.kev_known else "unknown: no catalogue was loaded"
-        add_row(table, "CISA KEV", says)
-    if epss is not None:
-        place = "" if epss.percentile is None else f", percentile {epss.percentile:.2%}"
-        says = f"{epss.probability:.5f}{place}; model {epss.model} of {epss.date}"
-        add_row(table, "EPSS", says)
-    else:
-        add_row(table, "EPSS", "not scored, which is not a low score")
-    if ssvc is not None:
-        words = {None: "not answered", True: "yes", False: "no"}
-        says = (
-            f"exploitation {ssvc.exploitation or 'not answered'}, "
-            f"automatable {words[ssvc.automatable]}, total impact {words[ssvc.impact_total]}"
-        )
-        add_row(table, f"SSVC by {ssvc.source}", says)
-    for item in vulnerability.exploits:
-        when = f", {item.published}" if item.published else ""
-        add_row(table, item.kind, f"{item.reference}{when}")
-    return table
-
-
-def candidate_table(vulnerability: Vulnerability) -> Table:
-    """Return every CVSS assessment that was there to choose from."""
-    table = Table(title="CVSS assessments")
-    for heading in ("Source", "Version", "Published", "Computed", "Vector", ""):
-        table.add_column(heading)
-    for item in vulnerability.cvss_candidates:
-        computed = "unreadable" if item.computed_score is None else f"{item.computed_score:.1f}"
-        add_row(
-            table,
-            item.source,
-            item.version,
-            f"{item.score:.1f}",
-            computed,
-            item.vector,
-            "chosen" if item == vulnerability.cvss else "disputed" if item.disputed else "",
-        )
-    return table
-
-
-def statement_table(cve: str, known: Intelligence) -> Table:
-    """Return what the vendors say about a CVE, per release and package."""
-    table = Table(title=visible(f"Vendors on {cve}"))
-    for heading in ("Release", "Package", "State", "Fixed in", "Document"):
-        table.add_column(heading)
-    # One row for all architectures: a person asks whether there is a fix, not for which of five.
-    rows = {
-        (
-            advisory.release,
-            advisory.package,
-            advisory.status.value,
-            advisory.fixed_version or "",
-            f"{advisory.feed}: {advisory.document}",
-        )
-        for advisory in known.statements.get(cve, ())
-    }
-    for row in sorted(rows):
-        add_row(table, *row)
-    return table
+        say("No host of the fleet is known to lack a fix for it.")
+    for line in notes(found, lines):
+        say(line)

@@ -16,6 +16,7 @@ from wavemend.feeds.overrides import (
     Subject,
     pending_relaxations,
     read_refused,
+    require_namespace,
     sentences_digest,
     sign,
     store,
@@ -25,6 +26,8 @@ from wavemend.feeds.store.snapshots import read_current
 from wavemend.ledger import audit
 from wavemend.signatures import load_signers
 from wavemend.site import utc_now
+
+MOST_DAYS = 365
 
 
 def override_command(
@@ -48,6 +51,8 @@ def override_command(
     Covers exactly what is shown, and nothing that comes later. It takes effect at the next
     refresh, once. Dates in the future, empty and unreadable copies cannot be signed for.
     """
+    if not 0 < days <= MOST_DAYS:  # not a number is not in between either
+        raise FeedError(f"{days:g} days is no time.", hint=f"from 0 to {MOST_DAYS} days")
     if feed not in FEEDS:
         raise FeedError(f"there is no feed {feed}.", hint=f"known: {', '.join(sorted(FEEDS))}")
     place, now = cache or here().feed_cache, utc_now().replace(microsecond=0)
@@ -79,7 +84,7 @@ def override_command(
         )
     path = store(place, override)
     say(f"signed as {statement.identity}, recorded, and kept as {path}")
-    say("the next refresh takes it into account: `wavemend feeds refresh`")
+    say("the next refresh takes it into account, even if the publisher has moved on meanwhile")
     return 0
 
 
@@ -91,7 +96,7 @@ def _open_question(place: Path, feed: str) -> tuple[Subject, str, tuple[str, ...
         if not refused.overridable:
             raise ApprovalRefused(
                 f"the refused state of feed {feed} cannot be signed for: {'; '.join(covers)}",
-                hint="wait for a good one, or bring one with `wavemend feeds refresh --from`",
+                hint="wait for a good one, or bring it: `wavemend feeds refresh --from FOLDER`",
             )
         return Subject.CANDIDATE, refused.digest, covers
     stored = read_current(place, feed)
@@ -99,7 +104,7 @@ def _open_question(place: Path, feed: str) -> tuple[Subject, str, tuple[str, ...
     if not covers:
         raise ApprovalRefused(
             f"there is nothing to sign for in feed {feed}",
-            hint="`wavemend feeds refresh` says when there is",
+            hint="the next refresh says when there is",
         )
     return Subject.RELAXATIONS, sentences_digest(covers), covers
 
@@ -116,6 +121,7 @@ def _identity_of(key: Path) -> str:
     signers_file = here().signers_file
     for signer in load_signers(signers_file):
         if signer.key == ours:
+            require_namespace(signer, signers_file)
             return signer.identity
     raise ApprovalRefused(
         f"the key {public} is not in {signers_file}", hint="ask for it to be listed"

@@ -2,34 +2,41 @@
 
 import json
 import os
-from collections.abc import Iterable
-from datetime import date, datetime, timedelta
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated
 
 import cyclopts
 from cyclopts import Parameter
-from rich.console import Console
-from rich.table import Table
 
 from wavemend.advisories import FeedSnapshot
 from wavemend.cli.feed_override import override_command
-from wavemend.cli.here import here
-from wavemend.cli.shown import add_row, say, visible
+from wavemend.cli.feed_tables import figure_table, reason_lines, result_table, snapshot_table
+from wavemend.cli.here import fleet_here, has_ledger, here, ledger_here, operator
+from wavemend.cli.moments import judge_anew
+from wavemend.cli.shown import say
+from wavemend.cli.tables import is_wide, screen
 from wavemend.errors import FeedError
+from wavemend.feeds import DEFAULT_FEEDS, FEEDS
 from wavemend.feeds.differences import FeedDiff, compare
-from wavemend.feeds.intelligence import load_intelligence
+from wavemend.feeds.floors import Remembered
+from wavemend.feeds.intelligence import MAX_AGE, load_intelligence
 from wavemend.feeds.refresh import (
-    FeedResult,
     FeedStatus,
     RefreshConfig,
     feeds_to_refresh,
     refresh,
 )
+from wavemend.fleet import FeedSettings
+from wavemend.ledger.intake import record_snapshots, remembered_states
 from wavemend.site import utc_now
 
 NVD_KEY_VARIABLE = "WAVEMEND_NVD_API_KEY"
 """Never an option: arguments of a process can be read by everybody on the machine."""
+MOST_HOURS = 87_600
+"""Ten years. Beyond, no date is left to compare with."""
 DIFF_SCHEMA = "wavemend.feed-diff/1"
 
 app = cyclopts.App(
@@ -67,38 +74,109 @@ def refresh_command(
 ) -> int:
     """Bring every feed up to date; a bad copy never replaces a good one.
 
-    Without --feed: the default feeds, and those that were fetched here before. Exit status 0:
-    every feed was refreshed or is unchanged. 11: at least one was not; the table says which and
-    why, and the last good copy stays in use.
+    Without options: the feeds of the fleet in force, from where its file says. Without --feed and
+    without a fleet: the default feeds, and those that were fetched here before. Exit status 0:
+    every feed was refreshed or is unchanged. 11: at least one was not; the table says which, the
+    lines below it why, and the last good copy stays in use.
     """
-    sources = _sources(source)
-    if (from_ is None) == (not online and not sources):
-        raise FeedError(
-            "Say where the feeds come from: either --from FOLDER or --online.",
-            hint="--from works without a network",
-        )
-    if sources and not online and not feed:
-        feed = tuple(sorted(sources))  # the others' own addresses were not asked for
-    key = os.environ.get(NVD_KEY_VARIABLE, "")
-    config = RefreshConfig(
-        directory=from_,
-        sources=sources,
-        api_keys={"nvd": key} if key else {},
-        feeds=feed,
-        signers_file=here().signers_file,
-    )
-    results = refresh(config, cache or here().feed_cache, utc_now())
-    console = Console()
-    console.print(result_table(results))
+    config, place = _config(from_, _sources(source), feed, online=online), _place(cache)
+    names = feeds_to_refresh(config, place)
+    if is_ours := place == here().feed_cache and has_ledger():
+        with ledger_here().reading() as book:
+            config = replace(config, remembered=remembered_states(book, names))
+    results, now = refresh(config, place, utc_now()), utc_now()
+    if is_ours:
+        accepted = tuple(item.accepted for item in results if item.accepted)
+        with ledger_here().writing() as book:
+            record_snapshots(book, accepted, actor=operator(), now=now, compared=True)
+    screen().print(result_table(results))
     for result in results:
+        if result.reason:
+            say(f"{result.feed}: {result.reason}")
         for sentence in result.overridden:
             say(f"{result.feed}: {sentence}")
         for sentence in result.relaxed:
             say(f"{result.feed}: {sentence} Still in force as before, until somebody signs for it.")
         if result.relaxed:
-            say(f"  to sign: wavemend feeds override {result.feed}")
+            say(f'  to sign: wavemend feeds override {result.feed} --key KEYFILE --reason "WHY"')
+    for line in _judged(config, is_ours=is_ours):
+        say(line)
     bad = [item for item in results if item.status in {FeedStatus.KEPT_OLD, FeedStatus.MISSING}]
     return FeedError.exit_code if bad else 0
+
+
+def _judged(config: RefreshConfig, *, is_ours: bool) -> Iterator[str]:
+    """Name folders that were not read, then judge this installation's hosts by what is new."""
+    if config.directory is not None:
+        known = set(FEEDS)
+        for folder in sorted(item for item in config.directory.iterdir() if item.is_dir()):
+            if folder.name not in known and not folder.name.startswith("."):
+                yield (
+                    f"{folder}: there is no feed of that name, so it was not read; known feeds: "
+                    f"{', '.join(sorted(known))}."
+                )
+    if is_ours and fleet_here() is not None:
+        yield from judge_anew(ledger_here())
+
+
+def _config(
+    folder: Path | None, sources: dict[str, str], feeds: tuple[str, ...], *, online: bool
+) -> RefreshConfig:
+    """Return what to refresh from where; what was not said is as the fleet in force has it."""
+    if folder is not None and (online or sources):
+        raise FeedError(
+            "Say where the feeds come from: either --from FOLDER, or --online and --source.",
+            hint="--from works without a network",
+        )
+    fleet = fleet_here()
+    settings = fleet.feeds if fleet else FeedSettings()
+    said = folder is not None or online or bool(sources)
+    if not said and fleet is None:
+        raise FeedError(
+            "Say where the feeds come from: either --from FOLDER or --online.",
+            hint="--from works without a network; with a fleet applied, its file says it",
+        )
+    if not said and settings.source != "online":
+        folder = Path(fleet.source_path if fleet else "").parent / settings.source.removeprefix(
+            "directory:"
+        )
+    if sources and not online and not feeds:
+        feeds = tuple(sorted(sources))  # the others' own addresses were not asked for
+    if folder is None:
+        sources = {**settings.addresses, **sources}
+    if folder is None or not said:
+        feeds = feeds or settings.use
+    chosen = {name: url for name, url in sources.items() if not feeds or name in feeds}
+    key = os.environ.get(NVD_KEY_VARIABLE, "")
+    return RefreshConfig(
+        directory=folder,
+        sources=chosen,
+        api_keys={"nvd": key} if key else {},
+        feeds=feeds,
+        signers_file=here().signers_file,
+    )
+
+
+def _place(cache: Path | None) -> Path:
+    return cache.resolve() if cache else here().feed_cache
+
+
+def _in_force(place: Path) -> tuple[tuple[str, ...], float]:
+    """Return which feeds are looked at in this cache, and the age in hours they may have."""
+    fleet = fleet_here() if place == here().feed_cache else None
+    if fleet is None:
+        return feeds_to_refresh(RefreshConfig(), place), MAX_AGE / timedelta(hours=1)
+    return tuple(sorted(fleet.feeds.use or DEFAULT_FEEDS)), fleet.feeds.max_age_hours
+
+
+def _hours(given: float | None, otherwise: float) -> timedelta:
+    if given is None:
+        return timedelta(hours=otherwise)
+    if not 0 < given <= MOST_HOURS:  # not a number is not in between either
+        raise FeedError(
+            f"{given:g} hours is no age.", hint=f"a number of hours from 0 to {MOST_HOURS}"
+        )
+    return timedelta(hours=given)
 
 
 def _sources(pairs: Iterable[str]) -> dict[str, str]:
@@ -113,28 +191,45 @@ def _sources(pairs: Iterable[str]) -> dict[str, str]:
 
 @app.command
 def status(
+    feed: Annotated[
+        str, Parameter(help="Of this feed also what was not used, and why: the first of each kind.")
+    ] = "",
     *,
     cache: Cache = None,
     max_age_hours: Annotated[
-        float, Parameter(help="Age beyond which decisions are marked stale.")
-    ] = 48.0,
+        float | None,
+        Parameter(
+            help="Age beyond which decisions are marked stale; without it the fleet's, or 48."
+        ),
+    ] = None,
 ) -> int:
     """Show each feed's copy in use: its own date, its figures, and whether it is stale and why.
 
+    Of this installation: the feeds that the fleet in force uses.
+
     Exit status 0: all are fresh. 11: a feed is stale or missing.
     """
-    place = cache or here().feed_cache
+    place = _place(cache)
     now = utc_now()
-    known = load_intelligence(
-        place,
-        now,
-        timedelta(hours=max_age_hours),
-        feeds=feeds_to_refresh(RefreshConfig(), place),
-    )
-    console = Console()
-    console.print(snapshot_table(known.snapshots, now))
+    names, usual = _in_force(place)
+    names = (feed,) if feed else names
+    max_age = _hours(max_age_hours, usual)
+    remembered: dict[str, Remembered] = {}
+    if place == here().feed_cache and has_ledger():
+        with ledger_here().reading() as book:
+            remembered = remembered_states(book, names)
+    known = load_intelligence(place, now, max_age, feeds=names, remembered=remembered)
+    console = screen()
+    console.print(snapshot_table(known.snapshots, now, wide=is_wide(console)))
+    console.print(figure_table(known.snapshots, wide=is_wide(console)))
+    for snapshot in known.snapshots:
+        if snapshot.model:
+            say(f"{snapshot.feed}: model {snapshot.model}")
     for warning in known.warnings:
-        console.print(visible(warning))
+        say(warning)
+    for snapshot in known.snapshots if feed else ():
+        for line in reason_lines(snapshot):
+            say(line)
     return FeedError.exit_code if known.stale else 0
 
 
@@ -161,8 +256,8 @@ def diff(
     """
     if states and len(feed) != 1:
         raise FeedError("Two states belong to one feed.", hint="name it with --feed")
-    place, day = cache or here().feed_cache, _day(since)
-    names = feed or feeds_to_refresh(RefreshConfig(), place)
+    place, day = _place(cache), _day(since)
+    names = feed or _in_force(place)[0]
     found = {name: compare(place, name, since=day, states=states) for name in sorted(set(names))}
     if json_:
         known = [diff_json(item) for item in found.values() if item is not None]
@@ -242,63 +337,3 @@ def _day(text: str) -> date | None:
         return date.fromisoformat(text)
     except ValueError:
         raise FeedError(f"{text!r} is not a day.", hint="write YYYY-MM-DD") from None
-
-
-def result_table(results: Iterable[FeedResult]) -> Table:
-    """Return one line per feed of a refresh."""
-    table = Table(title="Feeds")
-    for heading in ("Feed", "Result", "Data of", "Entries", "Rejected", "Why"):
-        table.add_column(heading, justify="right" if heading in {"Entries", "Rejected"} else "left")
-    for result in results:
-        snapshot = result.snapshot
-        add_row(
-            table,
-            result.feed,
-            result.status.value,
-            _moment(snapshot.data_date if snapshot else None),
-            str(snapshot.count) if snapshot else "",
-            str(snapshot.rejected) if snapshot else "",
-            result.reason,
-        )
-    return table
-
-
-_NUMBERS = ("Read", "Used", "Skipped", "Rejected", "Flaws")
-
-
-def snapshot_table(snapshots: Iterable[FeedSnapshot], now: datetime) -> Table:
-    """Return one line per feed's copy in use."""
-    table = Table(title="Feeds in use")
-    for heading in ("Feed", "Data of", "Age", "Confirmed", "Model", *_NUMBERS, "Digest", "State"):
-        table.add_column(heading, justify="right" if heading in {"Age", *_NUMBERS} else "left")
-    for snapshot in snapshots:
-        state = "missing" if snapshot.missing else "stale" if snapshot.stale else "fresh"
-        add_row(
-            table,
-            snapshot.feed,
-            _moment(snapshot.data_date),
-            _age(snapshot.data_date, now),
-            _moment(snapshot.fetched_at),
-            snapshot.model,
-            *(("",) * len(_NUMBERS) if snapshot.missing else _figures(snapshot)),
-            snapshot.digest[:12],
-            state,
-        )
-    return table
-
-
-def _figures(snapshot: FeedSnapshot) -> tuple[str, ...]:
-    skipped = sum(number for _, number in snapshot.skipped)
-    numbers = (snapshot.read, snapshot.count, skipped, snapshot.rejected, len(snapshot.flaws))
-    return tuple(map(str, numbers))
-
-
-def _age(at: datetime | None, now: datetime) -> str:
-    if at is None:
-        return ""
-    hours = (now - at) / timedelta(hours=1)
-    return f"{hours:.0f} h" if hours < 72 else f"{int(hours // 24)} days"
-
-
-def _moment(at: datetime | None) -> str:
-    return f"{at:%Y-%m-%d %H:%MZ}" if at else ""

@@ -1,57 +1,40 @@
 """`wavemend findings`: what hosts lack, most urgent first, today or as it was known on a day."""
 
 import csv
-import io
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
-from datetime import UTC, datetime
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
-from rich.console import Console
-from rich.table import Table
-from sqlmodel import Session
 
 from wavemend.advisories import UpdateClass
 from wavemend.cli.here import ledger_here
-from wavemend.cli.moments import moment_of
-from wavemend.cli.shown import add_row, visible
+from wavemend.cli.listings import LANES, Listing, Tally, listing_now, listing_then
+from wavemend.cli.moments import Past, Then, counted, moment_of, then_of
+from wavemend.cli.shown import say, spelled
+from wavemend.cli.tables import findings_table, is_wide, screen
 from wavemend.errors import FleetError
 from wavemend.feeds.reading.documents import CVE_ID
-from wavemend.fleet import Fleet
-from wavemend.ledger.assessments import Question, assessment_at, open_findings, unjudged
+from wavemend.ledger.assessments import Question
 from wavemend.ledger.intake import current_fleet
-from wavemend.observations import FindingLine, line_of
+from wavemend.observations import FindingLine
+from wavemend.site import utc_now
 
 SHOWN = 50
-LANES = ("emergency", "expedited", "routine", "manual", "ignored")
+NAMED = 20
+"""Hosts named below a list; the rest is counted."""
 CLASSES = tuple(item.value for item in UpdateClass)
 SortBy = Literal["urgency", "due", "host", "cve", "package", "cvss", "epss"]
-_NEVER = datetime.max.replace(tzinfo=UTC)
-
-_SORTS: Mapping[str, Callable[[FindingLine], Any]] = {
-    "urgency": lambda line: (line.order, line.host),
-    "due": lambda line: (line.due or _NEVER, line.order, line.host),
-    "host": lambda line: (line.host, line.order),
-    "cve": lambda line: (line.cve or line.advisory, line.host, line.package),
-    "package": lambda line: (line.package, line.order, line.host),
-    # Without a score is not the lowest score: such lines come last, and are there.
-    "cvss": lambda line: (line.cvss is None, -(line.cvss or 0.0), line.order, line.host),
-    "epss": lambda line: (line.epss is None, -(line.epss or 0.0), line.order, line.host),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """What was found, and what could not be said."""
-
-    lines: tuple[FindingLine, ...]
-    hosts: int
-    unseen: tuple[str, ...]
-    """Hosts of which nothing was known at that moment."""
-    unjudged: int
-    """Installed packages that could not be compared with what the vendor says."""
+Form = Literal["table", "json", "csv"]
+Lanes = Annotated[
+    tuple[str, ...], Parameter(help=f"Only this lane ({', '.join(LANES)}).", negative=())
+]
+Exploited = Annotated[bool, Parameter(help="Only what is known to be exploited.", negative=())]
+Overdue = Annotated[bool, Parameter(help="Only what should be fixed already.", negative=())]
+Wide = Annotated[bool, Parameter(help="All columns, however narrow the terminal.", negative=())]
 
 
 def findings(
@@ -60,16 +43,13 @@ def findings(
     host: Annotated[str, Parameter(help="Only this host.")] = "",
     cve: Annotated[str, Parameter(help="Only this CVE.")] = "",
     package: Annotated[str, Parameter(help="Only this package.")] = "",
-    lane: Annotated[
-        tuple[str, ...], Parameter(help=f"Only this lane ({', '.join(LANES)}).", negative=())
-    ] = (),
+    lane: Lanes = (),
     class_: Annotated[
         str, Parameter(name="--class", help="Only security, bugfix, end_of_life and so on.")
     ] = "",
     due_before: Annotated[str, Parameter(help="Only what is due before this day or time.")] = "",
-    kev: Annotated[
-        bool, Parameter(help="Only what is known to be exploited.", negative=())
-    ] = False,
+    kev: Exploited = False,
+    overdue: Overdue = False,
     waived: Annotated[
         bool | None, Parameter(help="Only what is waived; --no-waived: only what is not.")
     ] = None,
@@ -77,6 +57,7 @@ def findings(
     limit: Annotated[int, Parameter(help="Rows of the table; the rest is counted.")] = SHOWN,
     as_of: Annotated[str, Parameter(help="The hosts as they were on this day.")] = "",
     known_at: Annotated[str, Parameter(help="Judged by what was known on this day.")] = "",
+    wide: Wide = False,
     json_: Annotated[
         bool, Parameter(name="--json", help="Everything, as JSON.", negative=())
     ] = False,
@@ -86,9 +67,10 @@ def findings(
 ) -> int:
     """List what the hosts' last looks found, most urgent first.
 
-    With --as-of, the hosts as they were then, judged by what is known today; with --known-at too,
-    judged by what was known at that moment. A day means its end, in UTC.
+    With --as-of, the hosts as they were then, judged now by the feeds as they are; with --known-at
+    too, as they were judged by that moment. A day means its end, in UTC.
     """
+    cve = cve.upper()
     question = Question(
         tenant=tenant,
         host=host,
@@ -96,60 +78,52 @@ def findings(
         package=package,
         lanes=_lanes(lane),
         update_class=_known(class_, class_ in CLASSES, "class", f"known: {', '.join(CLASSES)}"),
-        due_before=moment_of(due_before, "--due-before"),
+        due_before=moment_of(due_before, "--due-before", begins=True),
         kev=kev,
         waived=waived,
     )
-    then = (moment_of(as_of, "--as-of"), moment_of(known_at, "--known-at"))
-    with ledger_here().reading() as book:
-        listing = listing_of(book, current_fleet(book), question, *then)
-    lines = sorted(listing.lines, key=_SORTS[sort])
-    if json_:
-        print(_as_json(lines, listing, then))
-    elif csv_:
-        print(_as_csv(lines), end="")
-    else:
-        _show(lines, listing, limit)
+    if json_ and csv_:
+        raise FleetError("--json and --csv are two forms of one list", hint="give one of them")
+    if limit < 1:
+        raise FleetError(f"--limit {limit} shows nothing", hint="give a number from 1")
+    form: Form = "json" if json_ else "csv" if csv_ else "table"
+    looks = _Looks(sort=sort, limit=limit, form=form, wide=wide, overdue=overdue)
+    _answer(question, then_of(as_of, known_at), looks)
     return 0
 
 
-def listing_of(
-    book: Session,
-    fleet: Fleet,
-    question: Question,
-    as_of: datetime | None = None,
-    known_at: datetime | None = None,
-) -> Listing:
-    """Answer a question from the ledger. Raises FleetError for a host or company unknown."""
-    if question.host:
-        fleet.host(question.host)
-    if question.tenant:
-        fleet.tenant(question.tenant)
-    names = [
-        host.name
-        for host in fleet.hosts
-        if question.host in {"", host.name} and question.tenant in {"", host.tenant}
-    ]
-    if as_of is None and known_at is None:
-        counts = unjudged(book)
-        managed = frozenset(names)
-        return Listing(
-            lines=tuple(line for line in open_findings(book, question) if line.host in managed),
-            hosts=len(names),
-            unseen=tuple(name for name in names if name not in counts),
-            unjudged=sum(counts.get(name, 0) for name in names),
-        )
-    lines: list[FindingLine] = []
-    unseen: list[str] = []
-    missed = 0
-    for name in names:
-        assessed = assessment_at(book, name, as_of=as_of, known_at=known_at)
-        if assessed is None:
-            unseen.append(name)
-            continue
-        missed += assessed.packages - assessed.judged
-        lines += [line for line in map(line_of, assessed.ranked) if question.matches(line)]
-    return Listing(lines=tuple(lines), hosts=len(names), unseen=tuple(unseen), unjudged=missed)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Looks:
+    """In which order and form the answer is printed."""
+
+    sort: SortBy
+    limit: int
+    form: Form
+    wide: bool
+    overdue: bool
+
+
+def _answer(question: Question, then: Then, looks: _Looks) -> None:
+    """Print while the ledger is open: lines are read as they are printed."""
+    with ledger_here().reading() as book:
+        past = Past(book, then) if then.is_past else None
+        now = past.moment if past else utc_now()
+        if looks.overdue:
+            before = min(filter(None, (question.due_before, now)))
+            question = replace(question, due_before=before)
+        if past is not None:
+            listing = listing_then(past, question, now, sort=looks.sort)
+        else:
+            shown = looks.limit if looks.form == "table" else None
+            fleet = current_fleet(book)
+            listing = listing_now(book, fleet, question, now, sort=looks.sort, limit=shown)
+        match looks.form:
+            case "json":
+                _print_json(listing, then)
+            case "csv":
+                _print_csv(listing)
+            case "table":
+                _show(listing, looks.limit, wide=looks.wide)
 
 
 def _known(asked: str, good: object, what: str, hint: str) -> str:
@@ -168,84 +142,136 @@ def _lanes(asked: Sequence[str]) -> tuple[str, ...]:
     return tuple(asked)
 
 
-def _show(lines: Sequence[FindingLine], listing: Listing, limit: int) -> None:
-    console = Console()
-    console.print(findings_table(lines[:limit]))
-    if len(lines) > limit:
-        console.print(f"and {len(lines) - limit} more; --limit shows them")
+def _show(listing: Listing, limit: int, *, wide: bool) -> None:
+    console = screen(wide=wide)
+    lines = list(listing.lines)[:limit]
+    say(summary(listing))
+    if lines:
+        console.print(findings_table(lines, wide=is_wide(console), now=listing.now))
+    if listing.count > len(lines):
+        say(f"and {listing.count - len(lines)} more: --limit shows them.")
+    for line in notes(listing, lines):
+        say(line)
+
+
+def summary(listing: Listing) -> str:
+    """Return one line: how many, where, how urgent, how late."""
+    of_hosts = f"{listing.tally.hosts} of {counted(listing.hosts, 'host')}"
+    head = f"{counted(listing.count, 'finding')} on {of_hosts}"
+    counts = _counts(listing.tally)
+    return f"{head}: {counts}." if counts else f"{head}."
+
+
+def _counts(tally: Tally) -> str:
+    words = [f"{number} {lane}" for lane, number in tally.lanes]
+    return ", ".join([*words, f"{tally.overdue} OVERDUE"] if tally.overdue else words)
+
+
+def notes(listing: Listing, lines: Sequence[FindingLine] = ()) -> Iterator[str]:
+    """Yield what must be said below a list: what is not known, stale, simulated or ran out."""
     if listing.unjudged:
-        console.print(
-            f"{listing.unjudged} installed packages could not be judged; "
-            "`wavemend explain HOST` says which and why"
+        yield (
+            f"{counted(listing.unjudged, 'installed package')} could not be judged; "
+            "`wavemend explain HOST` says which and why."
         )
+    if listing.kept:
+        stand = "finding stands" if listing.kept == 1 else "findings stand"
+        yield (
+            f"{listing.kept} {stand} as an earlier judgement left them: a feed that spoke "
+            "of them is missing or older now."
+        )
+    ran_out = sum(line.waiver_ran_out(listing.now) for line in lines)
+    if ran_out:
+        yield (
+            f"Of {counted(ran_out, 'finding')} above the waiver ran out, not judged again yet: "
+            "`wavemend feeds refresh` judges anew."
+        )
+    simulated = sorted(name for name, host in listing.members.items() if host.simulated)
+    if simulated:
+        yield f"SIMULATED, not real machines: {_some(simulated)}."
+    if listing.stale:
+        yield f"STALE: judged by stale or missing feeds: {_some(sorted(listing.stale))}."
     if listing.unseen:
-        console.print(visible(f"nothing is known of: {', '.join(listing.unseen)}"))
+        yield f"Nothing is known of: {_some(listing.unseen)}."
+    yield from listing.silent[:NAMED]
+    if len(listing.silent) > NAMED:
+        yield f"and {len(listing.silent) - NAMED} more hosts that did not answer."
+    yield from listing.warnings
 
 
-def findings_table(lines: Sequence[FindingLine]) -> Table:
-    """Return one row per finding."""
-    table = Table(title="Findings")
-    for heading in ("Lane", "Due", "Host", "About", "Package", "Installed", "Fixed in", "Marks"):
-        table.add_column(heading)
-    table.add_column("Id", no_wrap=True)
-    for line in lines:
-        add_row(
-            table,
-            line.lane,
-            f"{line.due:%Y-%m-%d}" if line.due else "",
-            line.host,
-            line.cve or line.advisory,
-            line.package,
-            line.installed,
-            line.fixed or "no fix",
-            _marks(line),
-            line.finding_id,
-        )
-    return table
+def _some(names: Sequence[str]) -> str:
+    """Name the first hosts and count the rest."""
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
 
 
-def _marks(line: FindingLine) -> str:
-    marks = {"exploited": line.kev, "zero-day": line.zero_day, "waived": line.waived}
-    return ", ".join(mark for mark, is_set in marks.items() if is_set)
+_COLUMNS = tuple(item.name for item in fields(FindingLine) if item.name != "order")
+_HERE = ("exposed", "critical", "simulated", "stale", "overdue", "waiver_ran_out")
+"""What is known of the host, and of the moment, beside the finding."""
 
 
-_COLUMNS = tuple(field.name for field in fields(FindingLine) if field.name != "order")
-
-
-def _row(line: FindingLine) -> dict[str, Any]:
+def _row(line: FindingLine, listing: Listing) -> dict[str, Any]:
     values = {name: getattr(line, name) for name in _COLUMNS}
-    values["due"] = line.due.isoformat() if line.due else None
-    return values
+    for name, value in values.items():
+        if isinstance(value, datetime):
+            values[name] = value.isoformat()
+    host = listing.members.get(line.host)
+    said = (
+        host is not None and host.exposed,
+        host is not None and host.critical,
+        host is not None and host.simulated,
+        line.host in listing.stale,
+        line.is_overdue(listing.now),
+        line.waiver_ran_out(listing.now),
+    )
+    return {**values, **dict(zip(_HERE, said, strict=True))}
 
 
-def _as_json(
-    lines: Sequence[FindingLine],
-    listing: Listing,
-    then: tuple[datetime | None, datetime | None],
-) -> str:
-    body = {
+def _print_json(listing: Listing, then: Then) -> None:
+    """Print one finding a line, as they come: half a million are not held in memory.
+
+    Only ASCII is printed: what a terminal or an editor would obey, or hide, stays readable.
+    """
+    head = {
         "schema": "wavemend.findings/1",
-        "as_of": then[0].isoformat() if then[0] else None,
-        "known_at": then[1].isoformat() if then[1] else None,
+        "as_of": then.as_of.isoformat() if then.as_of else None,
+        "known_at": then.known_at.isoformat() if then.known_at else None,
         "hosts": listing.hosts,
         "unknown_hosts": list(listing.unseen),
         "unjudged_packages": listing.unjudged,
-        "findings": [_row(line) for line in lines],
+        "kept_findings": listing.kept,
+        "unanswered": list(listing.silent),
+        "warnings": list(listing.warnings),
+        "count": listing.count,
+        "lanes": dict(listing.tally.lanes),
+        "overdue": listing.tally.overdue,
     }
-    return json.dumps(body, indent=2, ensure_ascii=False, allow_nan=False)
+    print(json.dumps(head, indent=2).removesuffix("\n}") + ',\n  "findings": [', end="")
+    for text in _json_lines(listing):
+        print(text, end="")
+    print("\n  ]\n}")
 
 
-def _as_csv(lines: Sequence[FindingLine]) -> str:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(_COLUMNS)
-    for line in lines:
-        writer.writerow(["" if value is None else _cell(value) for value in _row(line).values()])
-    return out.getvalue()
+def _json_lines(listing: Listing) -> Iterator[str]:
+    before = "\n    "
+    for line in listing.lines:
+        yield before + json.dumps(_row(line, listing), allow_nan=False)
+        before = ",\n    "
+
+
+def _print_csv(listing: Listing) -> None:
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow((*_COLUMNS, *_HERE))
+    for line in listing.lines:
+        values = _row(line, listing).values()
+        writer.writerow(["" if value is None else _cell(value) for value in values])
 
 
 def _cell(value: object) -> str:
-    """Return a cell that no spreadsheet takes for a formula: host and feed text gets into it."""
-    text = str(value)
+    """Return a cell that no spreadsheet takes for a formula: host and feed text gets into it.
+
+    What is not plainly visible is spelled out, as in the table.
+    """
+    text = spelled(str(value))
     is_text = isinstance(value, str)
     return f"'{text}" if is_text and text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

@@ -1,6 +1,7 @@
 """`wavemend fleet`: check a fleet file, show what it means, print its schema."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,7 @@ from wavemend.fleet import Fleet, RolloutKey, Tenant
 from wavemend.hosts import Host
 from wavemend.inventory import INVENTORIES
 from wavemend.policy.profiles import Placement, place
+from wavemend.site import utc_now
 
 app = cyclopts.App(name="fleet", help="Check and show what a fleet file declares.")
 
@@ -28,7 +30,8 @@ def check(file: Path) -> None:
     file
         The fleet file.
     """
-    for line in summary(INVENTORIES["file"]()(file)):
+    fleet = INVENTORIES["file"]()(file)
+    for line in (*summary(fleet), *waivers_over(fleet, utc_now())):
         say(line)
 
 
@@ -76,6 +79,16 @@ def summary(fleet: Fleet) -> list[str]:
     for key in fleet.rollouts():
         lines += _rollout_lines(fleet, key)
     return lines
+
+
+def waivers_over(fleet: Fleet, now: datetime) -> list[str]:
+    """Return a warning for every waiver that has ended: it hides nothing any more."""
+    return [
+        f"warning: waiver {waiver.id} of {waiver.owner} ended on {waiver.until:%Y-%m-%d %H:%M} "
+        "UTC: what it covered counts again; take it out or give it a new end"
+        for waiver in fleet.waivers
+        if waiver.until <= now
+    ]
 
 
 def fleet_table(fleet: Fleet) -> Table:

@@ -10,6 +10,8 @@ from typing import Any
 import requests
 
 from wavemend.errors import EnvironmentUnfit
+from wavemend.fleet import Fleet
+from wavemend.ledger.intake import current_fleet, digest_in_force
 from wavemend.ledger.store import Ledger
 from wavemend.site import Site, site_from_environment
 
@@ -26,12 +28,26 @@ def here() -> Site:
 def ledger_here() -> Ledger:
     """Open this installation's ledger. Only `fleet apply` makes one: a typo must not."""
     site = here()
-    if not site.ledger and not (site.home / "ledger.db").exists():
+    if not has_ledger():
         raise EnvironmentUnfit(
             f"no installation in {site.home}",
             hint="set WAVEMEND_HOME, or begin one with `wavemend fleet apply FILE`",
         )
     return site.open_ledger()
+
+
+def has_ledger() -> bool:
+    """Say whether this installation has begun: a command must not make a ledger by looking."""
+    site = here()
+    return bool(site.ledger) or (site.home / "ledger.db").exists()
+
+
+def fleet_here() -> Fleet | None:
+    """Return the fleet in force; None: there is no installation, or nothing was applied yet."""
+    if not has_ledger():
+        return None
+    with ledger_here().reading() as book:
+        return current_fleet(book) if digest_in_force(book) else None
 
 
 def operator() -> str:

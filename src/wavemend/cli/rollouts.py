@@ -1,16 +1,17 @@
 """`wavemend rollout`: start, list, show, resume, report."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import cyclopts
 from cyclopts import Parameter
 from rich.console import Console
-from rich.table import Table
 
 from wavemend.calendar.windows import next_occurrences, occurrence_at
 from wavemend.cli.here import here, ledger_here, operator, prefect_here
 from wavemend.cli.resume import resume_orphans, start_run
 from wavemend.cli.shown import add_row, say, visible
+from wavemend.cli.tables import is_wide, keep_whole, plain_table, screen
 from wavemend.errors import FleetError
 from wavemend.fleet import Fleet, RolloutKey
 from wavemend.ledger import attempts, rollouts
@@ -73,14 +74,20 @@ def list_() -> int:
     """List the rollouts, newest first."""
     with ledger_here().reading() as book:
         rows = rollouts.list_rollouts(book)
-    table = Table(title="Rollouts")
-    table.add_column("Rollout", no_wrap=True)  # it is copied from here
-    for heading in ("Company", "Profile", "Window", "Opened", "State", "Result"):
-        table.add_column(heading)
+    console = screen()
+    more = ("Result",) if is_wide(console) else ()
+    headings = ("Rollout", "Company", "Profile", "Window", "Opened", "State", *more)
+    # The id is copied from here.
+    table = keep_whole(plain_table("Rollouts", headings, tight=not more), "Rollout", "State")
     for row in rows:
         opened = f"{row.created_at:%Y-%m-%d %H:%MZ}"
-        add_row(table, row.id, row.tenant, row.profile, row.window, opened, row.state, row.reason)
-    Console().print(table)
+        cells = (row.id, row.tenant, row.profile, row.window, opened, row.state)
+        add_row(table, *cells, *((row.reason,) if more else ()))
+    console.print(table)
+    if not more:
+        for row in rows:
+            if row.reason:
+                say(f"{row.id}: {row.reason}")
     return 0
 
 
@@ -91,24 +98,35 @@ def show(rollout: str) -> int:
         row = rollouts.get_rollout(book, rollout)
         plan = rollouts.read_plan(book, rollout)
         ended = attempts.of_rollout(book, rollout)
-    console = Console()
+    console = screen()
     console.print(visible(f"{row.id}  {row.key}  {row.state}  {row.reason}"))
     if plan is None:
-        console.print("no plan was frozen yet")
+        console.print("No plan was frozen yet.")
         return 0
-    table = Table(title=visible(f"plan {plan.digest}"))
-    for heading in ("Wave", "Host", "Outcome", "Reason"):
-        table.add_column(heading)
+    console.print(visible(f"plan {plan.digest}"))
     known = {attempt.host: attempt for attempt in ended}
+    rows: list[tuple[str, str, str, str]] = []
     for wave in plan.waves:
         for name in wave.hosts:
             attempt = known.get(name)
             outcome = (attempt.outcome or attempt.state) if attempt else "waiting"
-            add_row(table, wave.name, name, outcome, attempt.reason if attempt else "")
-    for left in plan.excluded:
-        add_row(table, "–", left.name, left.outcome, left.reason)
-    console.print(table)
+            rows.append((wave.name, name, outcome, attempt.reason if attempt else ""))
+    rows += [("–", left.name, left.outcome, left.reason) for left in plan.excluded]
+    _show_hosts(console, rows)
     return 0
+
+
+def _show_hosts(console: Console, rows: Sequence[tuple[str, str, str, str]]) -> None:
+    """Print a line per host; on a narrow terminal the reasons as lines below."""
+    more = ("Reason",) if is_wide(console) else ()
+    table = plain_table("Hosts", ("Wave", "Host", "Outcome", *more))
+    for row in rows:
+        add_row(table, *(row if more else row[:3]))
+    console.print(table)
+    if not more:
+        for _, host, _, reason in rows:
+            if reason:
+                say(f"{host}: {reason}")
 
 
 @app.command

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import cyclopts
 from cyclopts import Parameter
-from rich.console import Console
 
 from wavemend.cli.here import here
 from wavemend.cli.shown import say
+from wavemend.cli.tables import WIDE, is_wide, screen, without
 from wavemend.errors import FeedError
 
 if TYPE_CHECKING:
@@ -108,12 +108,18 @@ def _capacities(given: tuple[float, ...]) -> tuple[Fraction, ...]:
     return tuple(dict.fromkeys(Fraction(str(one)) for one in given))
 
 
+_WIDE_ONLY = ("Closed late", "Never", "Known before", "Risk-days x EPSS", "All open x EPSS")
+
+
 def _show(found: "Simulation") -> None:
     from wavemend.effectiveness import tables
 
-    console = Console()
+    console = screen()
     for capacity in found.capacities:
-        console.print(tables.horizon_table(found, capacity))
+        horizon = tables.horizon_table(found, capacity)
+        console.print(horizon if is_wide(console) else without(horizon, *_WIDE_ONLY))
+    if not is_wide(console):
+        say(f"Left out on a terminal under {WIDE} columns: {', '.join(_WIDE_ONLY)}; --csv has all.")
     console.print(tables.effort_table(found, found.capacities[0]))
     console.print(tables.pair_table(found))
     say("Read from:")

@@ -4,11 +4,12 @@ A state that fails a rule is refused and the last good copy stays. What upstream
 (an older catalogue, fewer entries) an operator can sign for, see `overrides.py`; the rest never.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Protocol
 
-from wavemend.advisories import FeedSnapshot
 from wavemend.feeds.store.compiled import Content
 
 LOSS_LIMIT = 0.02
@@ -44,23 +45,54 @@ class Refusal:
     reason: str
 
 
-def refusals(previous: FeedSnapshot | None, content: Content, now: datetime) -> tuple[Refusal, ...]:
+class Measure(Protocol):
+    """What was accepted before: a state in use, or what is remembered of one."""
+
+    @property
+    def data_date(self) -> datetime | None: ...
+
+    @property
+    def count(self) -> int: ...
+
+    @property
+    def coverage(self) -> tuple[tuple[str, int], ...]: ...
+
+
+IN_USE = "the copy in use"
+GONE = "the copy accepted before"
+"""How the other copy is called: the one in use may itself be older than what was accepted."""
+
+
+def refusals(
+    previous: Measure | None, content: Content, now: datetime, *, other: str = IN_USE
+) -> tuple[Refusal, ...]:
     """Say why a parsed state must not replace what is in use; empty when it may."""
     never = _never(content, now)
     if never or previous is None:
         return never
+    return losses(previous, content.data_date, content.count, dict(content.coverage), other=other)
+
+
+def losses(
+    previous: Measure,
+    data_date: datetime | None,
+    count: int,
+    coverage: Mapping[str, int],
+    *,
+    other: str = IN_USE,
+) -> tuple[Refusal, ...]:
+    """Say in what these figures of a state fall below what was accepted before."""
     found: list[Refusal] = []
-    if previous.data_date is not None and content.data_date < previous.data_date:
-        reason = (
-            f"it is of {content.data_date:%F %H:%MZ}, older than the copy in use "
-            f"({previous.data_date:%F %H:%MZ})"
-        )
+    before = previous.data_date
+    if before is not None and (data_date is None or data_date < before):
+        day = f"{data_date:%F %H:%MZ}" if data_date else "an unknown day"
+        reason = f"it is of {day}, older than {other} ({before:%F %H:%MZ})"
         found.append(Refusal(kind=RefusalKind.ROLLBACK, reason=reason))
-    if content.count < previous.count * (1 - LOSS_LIMIT):
-        reason = f"it shrank from {previous.count} to {content.count} entries"
+    if count < previous.count * (1 - LOSS_LIMIT):
+        reason = f"it shrank from {previous.count} to {count} entries"
         found.append(Refusal(kind=RefusalKind.SHRUNK, reason=reason))
     else:  # fewer entries carry fewer fields: one reason is enough
-        found += _fields_lost(previous, content)
+        found += _fields_lost(previous, coverage, other)
     return tuple(found)
 
 
@@ -81,11 +113,11 @@ def _never(content: Content, now: datetime) -> tuple[Refusal, ...]:
     return ()
 
 
-def _fields_lost(previous: FeedSnapshot, content: Content) -> list[Refusal]:
+def _fields_lost(previous: Measure, coverage: Mapping[str, int], other: str) -> list[Refusal]:
     lost = []
     for name, before in previous.coverage:
-        after = content.coverage.get(name, 0)
+        after = coverage.get(name, 0)
         if after < before * (1 - LOSS_LIMIT):
-            reason = f"only {after} entries carry {name!r}; in the copy in use {before} do"
+            reason = f"only {after} entries carry {name!r}; in {other} {before} do"
             lost.append(Refusal(kind=RefusalKind.FIELD_LOST, reason=reason))
     return lost

@@ -8,10 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 
 from wavemend.advisories import FeedSnapshot, KevEntry, Vulnerability
 from wavemend.errors import FeedError
 from wavemend.feeds import DEFAULT_FEEDS, FEEDS, Feed
+from wavemend.feeds.floors import Remembered, altered
 from wavemend.feeds.store.compiled import open_state
 from wavemend.feeds.store.compiled_merge import (
     PLACES_REMEMBERED,
@@ -19,17 +21,19 @@ from wavemend.feeds.store.compiled_merge import (
     all_candidates,
     all_exploits,
     all_statements,
-    cisa_first,
     earliest_kev,
     first,
     first_text,
     in_order_of_id,
     strictest_kev,
+    strictest_ssvc,
 )
 from wavemend.feeds.store.compiled_reader import State
 from wavemend.feeds.store.snapshots import FUTURE_LIMIT, read_current
 from wavemend.knowledge import Intelligence, VulnerabilityView
 
+FETCH_HINT = "Run `wavemend feeds refresh --online`, or with `--from FOLDER` instead."
+NOTHING_REMEMBERED: Mapping[str, Remembered] = MappingProxyType({})
 MAX_AGE = timedelta(hours=48)
 """Default age beyond which a decision is marked stale."""
 
@@ -49,9 +53,13 @@ def load_intelligence(
     max_age: timedelta = MAX_AGE,
     *,
     feeds: Sequence[str] = DEFAULT_FEEDS,
+    remembered: Mapping[str, Remembered] = NOTHING_REMEMBERED,
     table: Mapping[str, Callable[[], Feed]] = FEEDS,
 ) -> Intelligence:
     """Open these feeds' copies in use. A bad or missing feed raises nothing: its snapshot says so.
+
+    `remembered`: what the ledger knows of accepted states. A state whose content is not the one
+    it knows counts as missing.
 
     Raises FeedError for a feed the table does not have.
     """
@@ -61,7 +69,10 @@ def load_intelligence(
             f"there is no feed {', '.join(unknown)}.",
             hint=f"known feeds: {', '.join(sorted(table))}",
         )
-    loaded = [_load(table[name](), cache_dir, now, max_age) for name in sorted(set(feeds))]
+    loaded = [
+        _load(table[name](), cache_dir, now, max_age, remembered.get(name))
+        for name in sorted(set(feeds))
+    ]
     states = [item.state for item in loaded if item.state is not None]
     kev_known = any(state.kev_complete for state in states)
     return Intelligence(
@@ -91,7 +102,7 @@ def _vulnerabilities(
         epss=Joined([state.epss for state in states], first),
         kev=Joined([listed, *kept], strictest_kev),
         cvss=Joined([state.cvss for state in states], all_candidates),
-        ssvc=Joined([state.ssvc for state in states], cisa_first),
+        ssvc=Joined([state.ssvc for state in states], strictest_ssvc),
         exploits=Joined([state.exploits for state in states], all_exploits),
         published=Joined([state.published for state in states], first),
         summaries=Joined([state.summaries for state in states], first_text),
@@ -100,14 +111,22 @@ def _vulnerabilities(
     return Joined([view], first)
 
 
-def _load(feed: Feed, cache_dir: Path, now: datetime, max_age: timedelta) -> _Loaded:
+def _load(
+    feed: Feed,
+    cache_dir: Path,
+    now: datetime,
+    max_age: timedelta,
+    remembered: Remembered | None,
+) -> _Loaded:
     try:
         stored = read_current(cache_dir, feed.name)
+        if stored is not None and (trouble := altered(stored.snapshot, remembered)):
+            return _Loaded(_missing(feed, f"{trouble} It is not used. {FETCH_HINT}"))
         state = open_state(stored.compiled) if stored else None
     except FeedError as error:
         return _Loaded(_missing(feed, str(error)))
     if stored is None or state is None:
-        return _Loaded(_missing(feed, "was never fetched. Run `wavemend feeds refresh`."))
+        return _Loaded(_missing(feed, f"was never fetched. {FETCH_HINT}"))
     note = staleness(stored.snapshot, feed.quiet, now, max_age)
     return _Loaded(replace(stored.snapshot, stale=bool(note), note=note), state, stored.kept)
 

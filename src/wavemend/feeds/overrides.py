@@ -29,6 +29,7 @@ from wavemend.signatures import Signer, is_signed, load_signers, sign_text
 
 NAMESPACE = "feed-override"
 """Not that of approvals: a signature under a plan is none under a feed, and the reverse."""
+SIGN = 'wavemend feeds override FEED --key KEYFILE --reason "WHY"'
 VALID = timedelta(days=7)
 """How long an override may be used, unless said otherwise. What was taken under it stays taken."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}")
@@ -138,7 +139,8 @@ def sign(statement: Statement, key: Path) -> Override:
 def verify(override: Override, signers_file: Path, now: datetime) -> Signer:
     """Return who signed. Raises ApprovalRefused; only ssh-keygen's exit status decides.
 
-    Anybody in the signers file counts: feeds belong to no company.
+    Whoever's line in the signers file names `feed-override` counts: feeds belong to no company,
+    so being one company's approver is not enough.
     """
     said = override.statement
     text = said.text()
@@ -147,12 +149,22 @@ def verify(override: Override, signers_file: Path, now: datetime) -> Signer:
     signers = {signer.identity: signer for signer in load_signers(signers_file)}
     if said.identity not in signers:
         raise ApprovalRefused(f"{said.identity} has no key in {signers_file}")
+    require_namespace(signers[said.identity], signers_file)
     if not is_signed(text, override.signature, said.identity, signers_file, NAMESPACE):
         raise ApprovalRefused(
             f"the signature is not {said.identity}'s over this override",
-            hint="sign again with `wavemend feeds override`",
+            hint=f"sign again: {SIGN}",
         )
     return signers[said.identity]
+
+
+def require_namespace(signer: Signer, signers_file: Path) -> None:
+    """Refuse somebody whose line does not name overrides of feeds. Raises ApprovalRefused."""
+    if NAMESPACE not in signer.namespaces:
+        raise ApprovalRefused(
+            f"{signer.identity}'s line in {signers_file} does not allow signing for feeds",
+            hint=f'it must say namespaces="{NAMESPACE}", or "patch-approval,{NAMESPACE}" for both',
+        )
 
 
 def note_refused(cache_dir: Path, refused: Refused) -> None:

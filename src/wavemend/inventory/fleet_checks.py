@@ -145,6 +145,12 @@ def _waivers(forms: Forms) -> Iterator[Problem]:
     for number, waiver in forms.waivers.items():
         place: Place = ("waivers", number)
         yield from forms.unknown((*place, "tenant"), "tenants", waiver.tenant)
+        if waiver.scope == "company" and not waiver.tenant:
+            what = "is missing; scope company is one company's, scope: global is everybody's"
+            yield forms.problem((*place, "tenant"), what)
+        if waiver.scope == "global" and waiver.tenant:
+            what = "scope global reaches all companies; take tenant out, or write scope: company"
+            yield forms.problem((*place, "tenant"), what)
         if not (waiver.cve or waiver.package or waiver.advisory):
             what = "needs a cve, a package or an advisory, because empty is not everything"
             yield forms.problem(place, what)

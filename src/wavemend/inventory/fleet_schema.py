@@ -264,7 +264,10 @@ class WaiverForm(Form):
     """An accepted risk. It stays visible, and counts again by itself after its last day."""
 
     name: Name = Field(description="Short name, shown with what it waives.")
-    tenant: Name = Field(default="", description="Whose hosts; empty: every company's.")
+    scope: Literal["company", "global"] = Field(
+        default="company", description="Global waivers hold for every company's hosts."
+    )
+    tenant: Name = Field(default="", description="Whose hosts; needed for scope company.")
     owner: Identity = Field(description="Who answers for it.")
     reason: Reason = Field(description="Why the risk is accepted, for an auditor.")
     until: LastDay = Field(

@@ -3,11 +3,12 @@
 import zlib
 from datetime import datetime
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, func, select
 
 from wavemend.documents import from_document, to_document
+from wavemend.fleet import Fleet, fleet_from_document
 from wavemend.hosts import Facts, Host
-from wavemend.ledger.tables import HostScan
+from wavemend.ledger.tables import FleetRevision, HostScan
 from wavemend.observations import Look
 
 
@@ -44,7 +45,7 @@ def newest_look(
         query = query.where(HostScan.purpose == purpose)
     if rollout_id:
         query = query.where(HostScan.rollout_id == rollout_id)
-    row = session.exec(query.order_by(col(HostScan.id).desc())).first()
+    row = session.exec(query.order_by(col(HostScan.id).desc()).limit(1)).first()
     if row is None or row.id is None:
         return None
     return row.id, _look(row)
@@ -69,5 +70,35 @@ def newest_seen_look(
     query = select(HostScan).where(HostScan.host == host, HostScan.facts_digest != "")
     if as_of is not None:
         query = query.where(HostScan.at <= as_of)
-    row = session.exec(query.order_by(col(HostScan.id).desc())).first()
+    row = session.exec(query.order_by(col(HostScan.id).desc()).limit(1)).first()
     return (row.id, _look(row)) if row is not None and row.id is not None else None
+
+
+def newest_seen_scans(session: Session) -> dict[str, int]:
+    """Return by host the id of its last look that saw facts; none: it never answered."""
+    query = select(HostScan.host, func.max(HostScan.id)).where(HostScan.facts_digest != "")
+    return {host: number for host, number in session.exec(query.group_by(HostScan.host)) if number}
+
+
+def look_of_scan(session: Session, scan_id: int) -> Look | None:
+    """Return one look by its id; None: there is none of that id."""
+    row = session.get(HostScan, scan_id)
+    return _look(row) if row is not None else None
+
+
+def fleet_at(session: Session, moment: datetime | None) -> Fleet | None:
+    """Return the fleet that was in force at a moment; None: none was ever applied.
+
+    Of the time before the first one, the first: what was looked at then is known by it.
+    """
+    numbers = select(FleetRevision.revision)
+    newest = numbers.order_by(col(FleetRevision.revision).desc())
+    if moment is not None:
+        newest = newest.where(FleetRevision.applied_at <= moment)
+    number = session.exec(newest.limit(1)).first()
+    if number is None:
+        number = session.exec(numbers.order_by(col(FleetRevision.revision)).limit(1)).first()
+    row = session.get(FleetRevision, number) if number is not None else None
+    if row is None:
+        return None
+    return fleet_from_document(row.document, row.digest, source_path=row.source)

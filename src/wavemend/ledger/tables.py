@@ -1,13 +1,12 @@
 """The ledger's tables. SQLModel stays in this package; values go in and out of it.
 
-Every table that a decision rests on is only ever added to, or moves forward through named
-states; the audit chain holds the history of both.
-"""
+Every table that a decision rests on is only ever added to, or moves forward through named states;
+the audit chain holds the history of both."""
 
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import DateTime, Dialect, LargeBinary, TypeDecorator, UniqueConstraint
+from sqlalchemy import DateTime, Dialect, Index, LargeBinary, TypeDecorator, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 
@@ -89,10 +88,11 @@ class AssessmentRow(SQLModel, table=True):
     """One look at a host, judged by what was known at one moment. Never changed, never removed."""
 
     __tablename__ = "assessments"
+    __table_args__ = (Index("ix_assessments_host_scan_id", "host", "scan_id"),)
     id: int | None = Field(default=None, primary_key=True)
     scan_id: int = Field(foreign_key="host_scans.id", index=True)
-    tenant: str = Field(index=True)
-    host: str = Field(index=True)
+    tenant: str
+    host: str
     scanned_at: datetime = _utc()
     assessed_at: datetime = _utc()
     intelligence: str
@@ -104,20 +104,60 @@ class AssessmentRow(SQLModel, table=True):
 
 
 class FirstSightingRow(SQLModel, table=True):
-    """When a finding was seen first on a host: the clock of its due date."""
+    """When a finding was seen first on a host, the clock of its due date, and the earliest date."""
 
     __tablename__ = "first_sightings"
     host: str = Field(primary_key=True)
-    finding_id: str = Field(primary_key=True)
+    finding_id: str = Field(primary_key=True, index=True)
     at: datetime = _utc()
+    due: datetime | None = _utc(default=None, nullable=True)
+    """The earliest date it was ever given under `due_basis`."""
+    due_reason: str | None = None
+    due_basis: str | None = None
+    """What the operator controls of a date, in words; another basis begins anew."""
+
+
+class JudgedHostRow(SQLModel, table=True):
+    """The newest judgement of a host without its findings: what `open_findings` rests on."""
+
+    __tablename__ = "judged_hosts"
+    host: str = Field(primary_key=True)
+    tenant: str
+    scan_id: int
+    scanned_at: datetime = _utc()
+    assessed_at: datetime = _utc()
+    intelligence: str
+    fleet: str
+    packages: int
+    judged: int
+    kept: int
+    """Findings that stand as an earlier judgement left them: this one could not speak of them."""
+    feeds: bytes = _blob()
+    """Canonical JSON: the newest state of each feed that the findings rest on."""
+
+
+class AnnouncementRow(SQLModel, table=True):
+    """One exploited CVE in one package on one host: told once."""
+
+    __tablename__ = "announcements"
+    host: str = Field(primary_key=True)
+    tenant: str = Field(primary_key=True)
+    cve: str = Field(primary_key=True)
+    package: str = Field(primary_key=True)
+    threat: str
+    fixed: str
+    at: datetime = _utc()
+    state: str = Field(index=True)
+    sent_at: datetime | None = _utc(default=None, nullable=True)
 
 
 class OpenFindingRow(SQLModel, table=True):
     """One line of the newest assessment of a host: an index over the documents, made anew."""
 
     __tablename__ = "open_findings"
+    __table_args__ = (Index("ix_open_findings_order_key_host", "order_key", "host"),)
     host: str = Field(primary_key=True)
-    finding_id: str = Field(primary_key=True)
+    finding_id: str = Field(primary_key=True, index=True)
     tenant: str = Field(index=True)
     cve: str = Field(index=True)
     advisory: str = Field(index=True)
@@ -134,8 +174,14 @@ class OpenFindingRow(SQLModel, table=True):
     zero_day: bool
     waived: bool
     because: str
-    order_key: str = Field(index=True)
-    """The order as text that sorts the same."""
+    feed: str
+    known_at: datetime | None = _utc(default=None, nullable=True)  # its feed's copy that said it
+    order_key: str  # the order as text that sorts the same
+    due_rule: str = ""
+    waiver_id: str = ""
+    waived_until: datetime | None = _utc(default=None, nullable=True)
+    first_seen: datetime | None = _utc(default=None, nullable=True)
+    judged_at: datetime | None = _utc(default=None, nullable=True)
 
 
 class RolloutRow(SQLModel, table=True):

@@ -11,7 +11,7 @@ from wavemend.findings import (
     numbered_as_source,
 )
 from wavemend.hosts import Facts, InstalledPackage, PendingUpdate
-from wavemend.matching.units import Build, Doubt, Layout, Offer
+from wavemend.matching.units import Build, Doubt, Layout, Offer, withheld
 from wavemend.versions import deb_key, without_binary_rebuild
 
 
@@ -75,7 +75,8 @@ def _offers(
         except ValueError:
             continue  # what it reaches cannot be said, so nothing is claimed
         as_source = package is None or numbered_as_source(package)
-        offers.setdefault(update.name, []).append(Offer(update.name, version, "", as_source))
+        offer = Offer(update.name, version, "", as_source, withheld(update))
+        offers.setdefault(update.name, []).append(offer)
     return offers
 
 

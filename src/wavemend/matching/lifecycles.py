@@ -1,8 +1,16 @@
-"""Ends of life: a release or package that gets no fixes any more, or soon, is a finding."""
+"""Ends of life: a release or package that gets no fixes any more, or soon, is a finding.
 
+Debian's lists may name packages by a pattern, `golang.*`, which its own script takes for a regular
+expression over the whole name of a source package, whatever its version. Of such expressions the
+lists use one thing, `.*`; that is read here, and nothing else, so that a document cannot bring an
+expression that takes for ever. What is not understood is said, once per host.
+"""
+
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 
 from wavemend.advisories import AdvisoryStatus, Lifecycle, UpdateClass
 from wavemend.findings import Because, Finding
@@ -25,6 +33,35 @@ class Aged:
     binaries: tuple[str, ...] = ()
 
 
+_SOURCE = re.compile(r"[a-z0-9][a-z0-9+.-]*", re.IGNORECASE)
+_PATTERN = re.compile(r"(?:[a-z0-9+-]|\.\*?)+", re.IGNORECASE)
+_MOST_RUNS = 3
+"""Each `.*` more multiplies what a comparison may cost; the lists have one, at the end."""
+
+_CACHED_SOURCES = 65_536
+
+
+def pattern_of(name: str) -> re.Pattern[str] | None:
+    """Return the pattern a listed name is; None: it is none that is understood. Pure.
+
+    A `+` belongs to the name: whoever lists `libsigc++` means the package of that name.
+    """
+    if "*" not in name or not _PATTERN.fullmatch(name) or name.count(".*") > _MOST_RUNS:
+        return None
+    literal = (re.escape(part).replace(r"\.", ".") for part in name.split(".*"))
+    return re.compile(".*".join(literal))
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """What the life cycles of some releases name."""
+
+    names: frozenset[str]
+    patterns: tuple[tuple[str, re.Pattern[str]], ...]
+    unread: tuple[str, ...]
+    """Neither names nor patterns that are understood, sorted."""
+
+
 class Ends:
     """Finds the ends of life of hosts by one state of the feeds."""
 
@@ -34,6 +71,8 @@ class Ends:
         self._packages: dict[str, set[str]] = {}
         for release, package in intelligence.lifecycles:
             self._packages.setdefault(release, set()).add(package)
+        self._listed = lru_cache(1024)(self._list)
+        self._named = lru_cache(_CACHED_SOURCES)(self._names)
 
     def of(
         self,
@@ -47,20 +86,51 @@ class Ends:
         As findings without id, tenant and host: first the release, then by package. `scheme`
         tells the oldest build of a source; None: it is not known how the versions compare.
         """
-        keys = [key for key in facts.release_keys if key in self._packages]
-        known = {name for key in keys for name in self._packages[key]} - {""}
-        aged = [Aged(package="", installed=facts.os_version or facts.codename)]
+        keys = self._keys(facts)
         builds: dict[str, list[InstalledPackage]] = {}
-        for package in installed if known else ():
+        for package in installed if self._listed(keys) != _NOTHING_LISTED else ():
             source = package.source or package.name
-            if source in known:
+            if self._named(keys, source):
                 builds.setdefault(source, []).append(package)
-        aged += [_aged(source, builds[source], scheme) for source in sorted(builds)]
-        found = (end_of_life(item, self._lifecycles(keys, item.package), today) for item in aged)
+        release = Aged(package="", installed=facts.os_version or facts.codename)
+        found = [end_of_life(release, self._lifecycles(keys, ("",)), today)]
+        for source in sorted(builds):
+            lifecycles = self._lifecycles(keys, self._named(keys, source))
+            found.append(end_of_life(_aged(source, builds[source], scheme), lifecycles, today))
         return [finding for finding in found if finding is not None]
 
-    def _lifecycles(self, keys: Iterable[str], package: str) -> list[Lifecycle]:
-        return [item for key in keys for item in self._intelligence.lifecycles_for(key, package)]
+    def unread(self, facts: Facts) -> tuple[str, ...]:
+        """Return the listed names that are not understood: what they mean cannot be said."""
+        return self._listed(self._keys(facts)).unread
+
+    def _keys(self, facts: Facts) -> tuple[str, ...]:
+        return tuple(key for key in facts.release_keys if key in self._packages)
+
+    def _list(self, keys: tuple[str, ...]) -> _Listed:
+        every = sorted({name for key in keys for name in self._packages[key]} - {""})
+        names = frozenset(name for name in every if _SOURCE.fullmatch(name))
+        patterns = {name: pattern for name in every if (pattern := pattern_of(name))}
+        unread = tuple(name for name in every if name not in names and name not in patterns)
+        if not every:
+            return _NOTHING_LISTED
+        return _Listed(names, tuple(patterns.items()), unread)
+
+    def _names(self, keys: tuple[str, ...], source: str) -> tuple[str, ...]:
+        """Return by which of the listed names a source package is meant."""
+        listed = self._listed(keys)
+        own = (source,) if source in listed.names else ()
+        return (*own, *(name for name, pattern in listed.patterns if pattern.fullmatch(source)))
+
+    def _lifecycles(self, keys: Iterable[str], names: Sequence[str]) -> list[Lifecycle]:
+        return [
+            item
+            for key in keys
+            for name in names
+            for item in self._intelligence.lifecycles_for(key, name)
+        ]
+
+
+_NOTHING_LISTED = _Listed(frozenset(), (), ())
 
 
 def _aged(source: str, builds: Sequence[InstalledPackage], scheme: Scheme | None) -> Aged:

@@ -106,6 +106,7 @@ class Matcher:
             lacks, doubts = [], [_release_doubt(facts, installed)]
         scheme = self._schemes[releases[0]] if releases else None
         ends = self._ends.of(facts, installed, scheme, today)
+        doubts += [_lifecycle_doubt(name) for name in self._ends.unread(facts)]
         unmatched = _unmatched(doubts)
         return HostFindings(
             host=host.name,
@@ -263,6 +264,14 @@ def _release_doubt(facts: Facts, installed: Sequence[InstalledPackage]) -> Doubt
 
 def _version_doubt(package: InstalledPackage, trouble: str) -> Doubt:
     return Doubt(NotJudged.VERSION, package.name, package.version, trouble, (package,))
+
+
+def _lifecycle_doubt(name: str) -> Doubt:
+    reason = (
+        "its end of life is listed under this name, which is neither a package nor a pattern that "
+        "is understood: whether it means an installed package cannot be said"
+    )
+    return Doubt(NotJudged.STATEMENT, name, "", reason, ())
 
 
 def _unit_doubts(

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from wavemend.findings import NotJudged
 from wavemend.hosts import Facts, InstalledPackage, PendingUpdate
-from wavemend.matching.units import Build, Doubt, Layout, Offer
+from wavemend.matching.units import Build, Doubt, Layout, Offer, withheld
 from wavemend.versions import rpm_key
 
 _KERNEL = re.compile(
@@ -75,7 +75,7 @@ def _offers(pending: Sequence[PendingUpdate]) -> dict[str, list[Offer]]:
             rpm_key(update.candidate)
         except ValueError:
             continue  # what it reaches cannot be said, so nothing is claimed
-        offer = Offer(update.name, update.candidate, update.arch)
+        offer = Offer(update.name, update.candidate, update.arch, withheld=withheld(update))
         offers.setdefault(update.name, []).append(offer)
     return offers
 

@@ -10,7 +10,7 @@ from typing import TypeAlias
 from wavemend.advisories import Advisory, AdvisoryStatus, UpdateClass, cve_order
 from wavemend.findings import Because, Finding, NotJudged
 from wavemend.matching.drafts import Draft, draft_of
-from wavemend.matching.units import Build, Unit
+from wavemend.matching.units import Build, Offer, Unit
 from wavemend.versions import Scheme, VersionKey, key_of, order_name
 
 HOTPATCH = "hotpatch"
@@ -260,6 +260,7 @@ def _lack(unit: Unit, cve: str, affected: Sequence[_Affected], context: Context)
     published = advisory.published
     binaries = tuple(sorted({build.binary for build, _, _ in affected}))
     update_class = UpdateClass.SECURITY if cve else advisory.update_class
+    offers = _offers_of(unit, binaries, fixed, scheme)
     draft = Finding(
         id="",
         tenant="",
@@ -269,7 +270,7 @@ def _lack(unit: Unit, cve: str, affected: Sequence[_Affected], context: Context)
         binaries=binaries,
         installed=oldest.version,
         fixed=fixed,
-        fix_pending=fixed is not None and _is_offered(unit, binaries, fixed, scheme),
+        fix_pending=bool(offers),
         because=Because(
             feed=advisory.feed,
             document=advisory.document,
@@ -284,6 +285,7 @@ def _lack(unit: Unit, cve: str, affected: Sequence[_Affected], context: Context)
         severity=advisory.urgency,
         fix_published=fix.published if fixed else None,
         note=advisory.note,
+        withheld=_withheld(offers),
     )
     name = cve or advisory.id
     return Lack(
@@ -308,10 +310,21 @@ def _compared(unit: Unit, oldest: Build, advisory: Advisory) -> str:
     return f"{have}, no fixed version"
 
 
-def _is_offered(unit: Unit, binaries: Sequence[str], fixed: str, scheme: Scheme) -> bool:
+def _offers_of(
+    unit: Unit, binaries: Sequence[str], fixed: str | None, scheme: Scheme
+) -> tuple[Offer, ...]:
+    """Return the offers that reach the fix."""
+    if fixed is None:
+        return ()
     wanted = key_of(scheme, fixed)
-    return any(
-        key_of(scheme, offer.version) >= wanted
+    return tuple(
+        offer
         for offer in unit.offers
-        if unit.running or offer.binary in binaries
+        if (unit.running or offer.binary in binaries) and key_of(scheme, offer.version) >= wanted
     )
+
+
+def _withheld(offers: Sequence[Offer]) -> str:
+    """Say why none of the offers is taken; empty when one of them is."""
+    reasons = {offer.withheld for offer in offers}
+    return "" if "" in reasons else ", ".join(sorted(reasons))

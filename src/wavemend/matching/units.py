@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from wavemend.findings import NotJudged
-from wavemend.hosts import Facts, InstalledPackage
+from wavemend.hosts import Facts, InstalledPackage, PendingUpdate
 
 
 class Build(NamedTuple):
@@ -36,6 +36,19 @@ class Offer(NamedTuple):
     """It replaces builds of this architecture only; empty: of any."""
     as_source: bool = True
     """Its version also stands for its source's."""
+    withheld: str = ""
+    """Why a rollout would not take it; empty where it would."""
+
+
+def withheld(update: PendingUpdate) -> str:
+    """Say why an offered update is not installed by a plain upgrade; empty when it is."""
+    if update.held:
+        return "on hold on the host"
+    if update.phased:
+        return "not released to this host yet by the distribution"
+    if update.kept_back:
+        return "it would add or remove other packages"
+    return ""
 
 
 class Unit(NamedTuple):

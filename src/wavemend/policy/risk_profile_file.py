@@ -10,9 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from wavemend.advisories import UpdateClass
 from wavemend.errors import FleetError
-from wavemend.policy.risk_profiles import Clock
-from wavemend.policy.severities import Severity
-from wavemend.scoring.timelines import BodTable, read_table
+from wavemend.policy.severities import Clock, Severity
+from wavemend.policy.timelines import BodTable, read_table
 
 _Text = Annotated[str, Field(min_length=1, max_length=400)]
 _Days = Annotated[int, Field(ge=1, le=3650)]
@@ -46,6 +45,7 @@ class _Kev(_Form):
 class _Lanes(_Form):
     emergency_days: _Days
     expedited_days: _Days
+    attacked_days: _Days
     zero_day_days: Annotated[int, Field(ge=0, le=3650)]
 
 
@@ -126,6 +126,8 @@ def _problems(form: ProfileForm) -> Iterator[str]:
         yield f"cvss.sources: names each of {', '.join(sorted(_SOURCES))} once"
     if form.lanes.expedited_days < form.lanes.emergency_days:
         yield "lanes.expedited_days: is less than lanes.emergency_days"
+    if form.lanes.attacked_days > form.lanes.expedited_days:
+        yield "lanes.attacked_days: is more than lanes.expedited_days"
     if "other" not in form.evidence:
         yield "evidence.other: is missing: evidence of a new kind must count too"
     if "default" not in form.critical_words:

@@ -8,24 +8,14 @@ in which something worse would be due later: what is found out never relaxes a d
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import lru_cache
 from importlib import resources
 from types import MappingProxyType
 
 from wavemend.advisories import CvssOrder, UpdateClass
 from wavemend.errors import FleetError
-from wavemend.policy.severities import Severity, plain_word
-from wavemend.scoring.timelines import BodTable
-
-
-class Clock(StrEnum):
-    """From when the days of a deadline count."""
-
-    DETECTED = "detected"
-    """From the first look that found it."""
-    RELEASE = "release"
-    """From the day the vendor published the fix."""
+from wavemend.policy.severities import Clock, Severity, plain_word
+from wavemend.policy.timelines import BodTable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +57,8 @@ class RiskProfile:
     kev_due_governs: bool
     emergency_days: int
     expedited_days: int
+    attacked_days: int
+    """What is attacked by other evidence than KEV's or the vendor's word is due within these."""
     zero_day_days: int
     critical_weight: float
     exposed_weight: float
@@ -136,6 +128,7 @@ def read_profile(text: str, name: str, files: Callable[[str], str]) -> RiskProfi
         kev_due_governs=form.kev.due_governs,
         emergency_days=form.lanes.emergency_days,
         expedited_days=form.lanes.expedited_days,
+        attacked_days=form.lanes.attacked_days,
         zero_day_days=form.lanes.zero_day_days,
         critical_weight=form.weights.critical_host,
         exposed_weight=form.weights.exposed_host,

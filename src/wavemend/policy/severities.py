@@ -5,6 +5,15 @@ from enum import StrEnum
 from types import MappingProxyType
 
 
+class Clock(StrEnum):
+    """From when the days of a deadline count."""
+
+    DETECTED = "detected"
+    """From the first look that found it."""
+    RELEASE = "release"
+    """From the day the vendor published the fix."""
+
+
 class Severity(StrEnum):
     """The qualitative scale of CVSS; vendors' words are taken to mean the same."""
 

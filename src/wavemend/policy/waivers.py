@@ -5,9 +5,9 @@ What a waiver may hide, written down once:
 - A waiver holds until its `until` and not a second longer; nobody has to do anything for the
   finding to count again. For `LAPSED_SHOWN` after that the finding says that a waiver ran out.
 - Nothing is hidden: a waived finding stays in every list, in lane `ignored`, with the waiver.
-- What is known to be exploited (in KEV, or said to be by the vendor; also where no KEV catalogue
-  was ever loaded) is not waived by package or advisory: whoever accepted the risk of a package
-  did not know of the attack. Only a waiver that names the CVE holds; the others are shown.
+- What is attacked (in KEV, by the vendor's word or by other evidence of attacks; also where no KEV
+  catalogue was ever loaded) is not waived by package or advisory: whoever accepted the risk of a
+  package did not know of the attack. Only a waiver that names the CVE holds; the others are shown.
 """
 
 from collections.abc import Iterable

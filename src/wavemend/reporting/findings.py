@@ -2,12 +2,9 @@
 
 from wavemend.ledger.assessments import assessment_of_scan
 from wavemend.ledger.scans import newest_look
-from wavemend.observations import Ranked
+from wavemend.observations import Assessment, Ranked, subject_of
 from wavemend.reporting.source import Source
 from wavemend.reports.model import LANES, FindingReport, FindingsReport, LaneReport
-from wavemend.versions import Scheme, key_of, order_name
-
-_SCHEMES = {order_name(scheme): scheme for scheme in Scheme}
 
 TOP_FINDINGS = 60
 """Findings listed one by one: what a person reads; the ledger holds all of them."""
@@ -20,10 +17,11 @@ def findings_report(source: Source) -> FindingsReport:
         found = newest_look(source.book, host.name, purpose="preflight", rollout_id=source.row.id)
         if found is None:
             continue
-        fixed_now = _source_versions(source, host.name)
-        assessed = assessment_of_scan(source.book, found[0])
-        found_there = assessed.ranked if assessed else ()
-        rows += [(ranked, _closed(ranked, fixed_now)) for ranked in found_there]
+        before = assessment_of_scan(source.book, found[0])
+        if before is None:
+            continue
+        closed = closed_by(before, _verified(source, host.name))
+        rows += [(ranked, ranked.finding.id in closed) for ranked in before.ranked]
     rows.sort(key=lambda item: (_is_done(*item), item[0].priority.order, item[0].finding.host))
     lanes = sorted({str(r.priority.lane) for r, _ in rows}, key=_lane_order)
     return FindingsReport(
@@ -37,29 +35,32 @@ def _is_done(ranked: Ranked, closed: bool) -> bool:
     return closed or ranked.priority.lane == "ignored"
 
 
-def _source_versions(source: Source, host: str) -> dict[str, str]:
-    """Return source package to version as the last look after the change saw them."""
-    for purpose in ("verify", "after"):
-        found = newest_look(source.book, host, purpose=purpose, rollout_id=source.row.id)
-        if found is not None and found[1].facts is not None:
-            installed = found[1].facts.installed
-            by_name = {package.name: package.version for package in installed}
-            # A vendor that speaks of source packages means the source's version.
-            return {**by_name, **{p.source: p.source_version for p in installed if p.source}}
-    return {}
+def _verified(source: Source, host: str) -> Assessment | None:
+    """Return how the last look after everything was judged; None: there was none."""
+    found = newest_look(source.book, host, purpose="verify", rollout_id=source.row.id)
+    return assessment_of_scan(source.book, found[0]) if found is not None else None
 
 
-def _closed(ranked: Ranked, fixed_now: dict[str, str]) -> bool:
-    """True only when a look after the change saw a version that has the fix."""
-    finding = ranked.finding
-    now = fixed_now.get(finding.package)
-    if now is None or finding.fixed is None:
-        return False
-    scheme = _SCHEMES.get(finding.because.order, Scheme.DEB)
-    try:
-        return key_of(scheme, now) >= key_of(scheme, finding.fixed)
-    except ValueError:
-        return False
+def closed_by(before: Assessment, after: Assessment | None) -> frozenset[str]:
+    """Return the ids of findings that were there before and that the second look has no more.
+
+    The second look is judged whole, running kernel and all: a new version on the disk alone closes
+    nothing. Where a feed is missing that spoke before, its silence closes nothing either.
+    """
+    if after is None:
+        return frozenset()
+    silent = _speaking(before) - _speaking(after)
+    left = {ranked.finding.id for ranked in after.ranked}
+    return frozenset(
+        ranked.finding.id
+        for ranked in before.ranked
+        if ranked.finding.id not in left and ranked.finding.because.feed not in silent
+    )
+
+
+def _speaking(assessment: Assessment) -> frozenset[str]:
+    """Return the feeds of which a copy was there, of whatever day."""
+    return frozenset(feed.feed for feed in assessment.feeds if feed.day is not None)
 
 
 def _lane(lane: str, rows: list[tuple[Ranked, bool]]) -> LaneReport:
@@ -76,7 +77,7 @@ def _finding(ranked: Ranked, closed: bool) -> FindingReport:
     finding, known = ranked.finding, ranked.vulnerability
     because = finding.because
     return FindingReport(
-        cve=finding.cve,
+        cve=subject_of(finding),
         host=finding.host,
         package=finding.package,
         lane=ranked.priority.lane,

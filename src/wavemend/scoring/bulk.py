@@ -18,6 +18,7 @@ from wavemend.cve_numbers import cve_numbers
 from wavemend.errors import FeedRejected
 from wavemend.policy.risk_profiles import DEFAULT_PROFILE, RiskProfile
 from wavemend.policy.severities import CVSS_STEPS, Severity
+from wavemend.policy.timelines import NO_DEADLINE_DAYS
 from wavemend.scoring.lanes import LANE_ORDER, Lane, by_days
 from wavemend.scoring.risks import (
     BOTH_KNOWN,
@@ -25,9 +26,9 @@ from wavemend.scoring.risks import (
     ONLY_IMPACT,
     WORST_PROBABILITY,
     WORST_SCORE,
+    Risk,
     risk_of,
 )
-from wavemend.scoring.timelines import NO_DEADLINE_DAYS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,7 +51,7 @@ class _Combinations:
     band: "_Column"
     """Rank of the strictness, 0 for the strictest."""
     days: "_Column"
-    """Of the table, as floats; `NO_DEADLINE_DAYS` for "fix on system upgrade"."""
+    """Of the table, or for what is attacked, as floats; `NO_DEADLINE_DAYS`: none is set."""
     floor: "_Column"
     """Least probability by public evidence; NaN where there is none."""
     severity: "_Column"
@@ -195,7 +196,7 @@ def _combinations(*, exposed: bool, profile: RiskProfile) -> _Combinations:
             (
                 risk.place,
                 risk.worst.strictness,
-                NO_DEADLINE_DAYS if risk.worst.days is None else risk.worst.days,
+                _least_days(risk, profile),
                 risk.probability if missing == BOTH_KNOWN else np.nan,
                 # With a score of 0 only the answers can make it critical.
                 Severity.CRITICAL.rank if risk.severity is Severity.CRITICAL else -1,
@@ -214,6 +215,11 @@ def _combinations(*, exposed: bool, profile: RiskProfile) -> _Combinations:
         severity=severity,
         lane=lane,
     )
+
+
+def _least_days(risk: Risk, profile: RiskProfile) -> float:
+    days = NO_DEADLINE_DAYS if risk.worst.days is None else float(risk.worst.days)
+    return min(days, profile.attacked_days) if risk.attacks else days
 
 
 def _entry(listed: str) -> KevEntry | None:

@@ -7,8 +7,8 @@ from wavemend.advisories import Cvss, Epss, Exploit, Vulnerability
 from wavemend.findings import Finding
 from wavemend.hosts import Host
 from wavemend.policy.risk_profiles import RiskProfile
+from wavemend.policy.timelines import Timeline
 from wavemend.scoring.exploitation import KINDS
-from wavemend.scoring.timelines import Timeline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,16 +4,16 @@ The earliest governs (I23, F17); the others stay visible with their reasons. No 
 `now`, or it would move with every scan.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 
 from wavemend.advisories import AdvisoryStatus, UpdateClass, Vulnerability
 from wavemend.findings import Finding
 from wavemend.hosts import Host
-from wavemend.policy.risk_profiles import Clock, RiskProfile, Sla
-from wavemend.policy.severities import Severity, severity_of_word
+from wavemend.policy.risk_profiles import RiskProfile, Sla
+from wavemend.policy.severities import Clock, Severity, severity_of_word
+from wavemend.policy.timelines import Timeline
 from wavemend.scoring.risks import Risk
-from wavemend.scoring.timelines import Timeline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +37,20 @@ class DueDate:
 
     at: datetime
     rule: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldDue:
+    """The earliest date a finding was ever given, while all that the operator controls is as then.
+
+    Kept by the caller: a vendor that dates a fix anew, a feed that is gone or evidence that was
+    taken back moves no date later.
+    """
+
+    due: datetime
+    """UTC."""
+    reason: str
+    """As it was said when the date was given first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +87,7 @@ def security_deadlines(case: Case, risk: Risk) -> Deadlines:
     sla = profile.sla(UpdateClass.SECURITY, severity)
     dates = []
     nothing = f"{profile.name} sets no date for it"
-    allowed = [(risk.worst.days, f"CISA {table.name}: {risk.worst}")]
+    allowed: list[tuple[int | None, str]] = [(risk.worst.days, f"CISA {table.name}: {risk.worst}")]
     if profile.table_governs:
         nothing = f"{table.name}: {Timeline(None, forensic=False)}"
         if risk.worst.days is not None:
@@ -87,12 +101,37 @@ def security_deadlines(case: Case, risk: Risk) -> Deadlines:
             nothing = f"{sla.rule}: nothing was released, so no clock runs"
         else:
             dates.append(found)
-    kev = case.vulnerability.kev
-    if profile.kev_due_governs and kev is not None and kev.due_date is not None:
-        dates.append(DueDate(at=end_of(kev.due_date), rule=f"KEV's own due date, {kev.due_date}"))
+    if risk.attacks:
+        days = profile.attacked_days
+        rule = f"Attacks are known of ({', '.join(risk.attacks)}): {days} days"
+        allowed.append((days, rule))
+        at = case.start + timedelta(days=days)
+        dates.append(DueDate(at=at, rule=f"{rule}, {_counted_from(case.start)}"))
+    dates += _of_the_catalogue(case)
     known = [(days, rule) for days, rule in allowed if days is not None]
     least, rule = min(known, key=lambda item: item[0], default=(None, allowed[0][1]))
     return Deadlines(dates=tuple(sorted(dates)), nothing=nothing, days=least, days_rule=rule)
+
+
+def _of_the_catalogue(case: Case) -> list[DueDate]:
+    kev = case.vulnerability.kev
+    if not case.profile.kev_due_governs or kev is None or kev.due_date is None:
+        return []
+    return [DueDate(at=end_of(kev.due_date), rule=f"KEV's own due date, {kev.due_date}")]
+
+
+def keep(dates: Deadlines, held: HeldDue | None) -> Deadlines:
+    """Return the dates with the held one, where it is earlier than what would govern now."""
+    if held is None or (dates.due is not None and dates.due <= held.due):
+        return dates
+    rule = (
+        f"was due {held.due:%Y-%m-%d %H:%MZ} under {held.reason}, kept: a date does not move later "
+        "by itself"
+    )
+    if not dates.dates and dates.nothing:
+        rule += f" (now: {dates.nothing})"
+    first = DueDate(at=held.due, rule=rule)
+    return replace(dates, dates=(first, *dates.dates))
 
 
 def functional_deadlines(case: Case) -> Deadlines:

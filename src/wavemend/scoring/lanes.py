@@ -25,7 +25,7 @@ class Lane(StrEnum):
 
 
 LANE_ORDER = {lane: float(place) for place, lane in enumerate(Lane)}
-"""First place of a priority's order."""
+"""First place of a priority's order, but for what `urgency_of` puts forward."""
 
 _WAYS_OUT = {
     AdvisoryStatus.NEEDS_SUBSCRIPTION: (
@@ -55,17 +55,39 @@ def lane_of(
     finding = case.finding
     if waiver is not None:
         return Lane.IGNORED, f"Waived by {waiver}"
-    if finding.unimportant and not (risk and risk.exploited):
+    if finding.unimportant and not (risk and risk.is_attacked):
         return Lane.IGNORED, "The distribution says: no security impact in its build."
     if finding.update_class is UpdateClass.END_OF_LIFE:
         if is_limited(finding):
             return Lane.MANUAL, "Fixed for some uses only: check that yours is one of them."
         return Lane.MANUAL, "It gets no fixes any more: move to a supported release or package."
     if not is_installable(case):
-        return Lane.MANUAL, _WAYS_OUT.get(finding.status, _NO_FIX)
+        way_out = _WAYS_OUT.get(finding.status, _NO_FIX)
+        if risk is None or not _is_urgent(risk, verdict):
+            return Lane.MANUAL, way_out
+        among, why = _security_lane(case, risk, dates, verdict)
+        return Lane.MANUAL, f"Ranked as {among}. {why} {way_out}"
     if risk is None:
         return _functional_lane(case, dates)
     return _security_lane(case, risk, dates, verdict)
+
+
+def urgency_of(
+    lane: Lane, case: Case, risk: Risk | None, dates: Deadlines, verdict: Verdict
+) -> float:
+    """Return the first place of the order; smaller is more urgent.
+
+    It is the lane's, with one exception: what is attacked or a zero-day and has no fix to install
+    stays `manual`, and stands where it would if there were one. Else the worst of all would come
+    behind everything that merely waits for its window.
+    """
+    if lane is Lane.MANUAL and risk is not None and _is_urgent(risk, verdict):
+        return LANE_ORDER[_security_lane(case, risk, dates, verdict)[0]]
+    return LANE_ORDER[lane]
+
+
+def _is_urgent(risk: Risk, verdict: Verdict) -> bool:
+    return risk.is_attacked or verdict.zero_day is not ZeroDay.NO
 
 
 def is_installable(case: Case) -> bool:

@@ -13,12 +13,14 @@ from wavemend.scoring.contributions import Contribution, because_line, what_line
 from wavemend.scoring.dues import (
     Case,
     Deadlines,
+    HeldDue,
     end_of_life_deadlines,
     functional_deadlines,
+    keep,
     security_deadlines,
 )
 from wavemend.scoring.exploitation import NO_ZERO_DAY, Verdict, ZeroDay, zero_day
-from wavemend.scoring.lanes import LANE_ORDER, Lane, lane_of
+from wavemend.scoring.lanes import Lane, lane_of, urgency_of
 from wavemend.scoring.risks import (
     END_OF_LIFE,
     EXPLOITED,
@@ -47,7 +49,8 @@ class Priority:
     due_reason: str
     order: tuple[float, ...]
     """Sorts ascending, most urgent first; equal inputs give equal tuples, all of one length:
-    lane, exploited or zero-day, band, what was measured, risk, year and number of the CVE."""
+    urgency (the lane's, see `urgency_of`), attacked or zero-day, band, what was measured, risk,
+    year and number of the CVE."""
     contributions: tuple[Contribution, ...]
     forensic: bool = False
     """The directive asks to look at the host before patching: patching destroys evidence."""
@@ -71,12 +74,14 @@ def prioritise(
     profile: RiskProfile = DEFAULT_PROFILE,
     waivers: Sequence[Waiver] = (),
     marked: frozenset[str] = NONE_MARKED,
+    held: HeldDue | None = None,
 ) -> Priority:
     """Decide lane, due date and order of one finding. Pure.
 
     `first_seen` starts the clock of the days; without it they count from `now`, and a caller that
     keeps findings must pass it, or the due date moves with every scan. `marked`: packages and
-    advisories whose functional fixes the operator calls critical.
+    advisories whose functional fixes the operator calls critical. `held`: the earliest date it was
+    given before; it is due no later, unless it is ignored.
     """
     case = Case(
         finding=finding,
@@ -88,6 +93,7 @@ def prioritise(
         marked=bool(marked) and (finding.package in marked or finding.advisory in marked),
     )
     risk, dates, verdict = _weighed(case)
+    dates = keep(dates, held)
     waiver, spoken = _waived(case, risk, waivers) if waivers else (None, ())
     lane, rule = lane_of(case, risk, dates, verdict=verdict, waiver=waiver)
     due, reason = (None, rule) if lane is Lane.IGNORED else (dates.due, dates.reason)
@@ -95,7 +101,7 @@ def prioritise(
         lane=lane,
         due=due,
         due_reason=reason,
-        order=(LANE_ORDER[lane], *_place_and_tail(case, risk, verdict)),
+        order=(urgency_of(lane, case, risk, dates, verdict), *_place_and_tail(case, risk, verdict)),
         contributions=(
             what_line(finding),
             because_line(finding),
@@ -151,9 +157,10 @@ def _waived(
             return None, ()
         text = f"The waiver {lapsed.id} of {lapsed} has run out: it counts again."
         return None, (Contribution(name="Waiver", value="ran out", text=text),)
-    if risk is not None and risk.exploited and not waiver.cve:
+    if risk is not None and risk.is_attacked and not waiver.cve:
+        what = "known to be exploited" if risk.exploited else "attacked"
         text = (
-            f"The waiver {waiver.id} of {waiver} does not hold: it is known to be exploited. Name "
+            f"The waiver {waiver.id} of {waiver} does not hold: it is {what}. Name "
             f"{case.finding.cve or 'the CVE'} in a waiver to accept that."
         )
         return None, (Contribution(name="Waiver", value="does not hold", text=text),)

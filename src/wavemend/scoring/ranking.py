@@ -22,11 +22,13 @@ from wavemend.knowledge import Intelligence
 from wavemend.policy.risk_profiles import DEFAULT_PROFILE, RiskProfile
 from wavemend.policy.waivers import Waiver
 from wavemend.scoring.contributions import Contribution, exposure_line
+from wavemend.scoring.dues import HeldDue
 from wavemend.scoring.lanes import LANE_ORDER, Lane
 from wavemend.scoring.priorities import NONE_MARKED, Priority, prioritise
 from wavemend.scoring.risks import NO_TAIL, REST
 
 NEVER_SEEN: Mapping[str, datetime] = MappingProxyType({})
+NONE_HELD: Mapping[str, HeldDue] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,16 +52,18 @@ def rank_updates(
     profile: RiskProfile = DEFAULT_PROFILE,
     waivers: Sequence[Waiver] = (),
     marked: frozenset[str] = NONE_MARKED,
+    held: Mapping[str, HeldDue] = NONE_HELD,
 ) -> tuple[RankedUpdate, ...]:
     """Rank the pending updates of a host, one row each, most urgent first. Pure.
 
     `first_seen`: by finding id, when an earlier look found it first; its days count from there.
+    `held`: by finding id, the earliest date it was given before.
 
     An update is as urgent as the worst CVE it fixes on this host. Chances are not multiplied: a
     kernel with 700 CVEs would beat a known exploited one by their number alone.
     """
     fixed_by = _Fixes(findings.findings, packages_by_name(facts))
-    known = not intelligence.releases.isdisjoint(facts.release_keys)
+    release_known = not intelligence.releases.isdisjoint(facts.release_keys)
     rows = []
     for update in facts.pending:
         decided = [
@@ -73,6 +77,7 @@ def rank_updates(
                     profile=profile,
                     waivers=waivers,
                     marked=marked,
+                    held=held.get(finding.id),
                 ),
                 finding,
             )
@@ -81,7 +86,14 @@ def rank_updates(
         if decided:
             rows.append(_ranked(update, decided))
             continue
-        priority = _without_finding(update, host, now, profile, release_known=known)
+        priority = _without_finding(
+            update,
+            host,
+            now,
+            profile,
+            release_known=release_known,
+            kev_known=intelligence.kev_known,
+        )
         rows.append(
             RankedUpdate(update=update, priority=priority, cves=(), security=update.security)
         )
@@ -124,8 +136,18 @@ class _Fixes:
         ]
 
 
+def _leading(pair: tuple[Priority, Finding]) -> tuple[object, ...]:
+    """Sort by what an update is installed for: what it does not fix for sure leads only alone.
+
+    An update that may not reach a fix, of a CVE whose lane is manual, is still to be installed.
+    """
+    priority, finding = pair
+    settled = priority.lane in {Lane.MANUAL, Lane.IGNORED}
+    return settled, priority.order, finding.cve, finding.advisory
+
+
 def _ranked(update: PendingUpdate, decided: list[tuple[Priority, Finding]]) -> RankedUpdate:
-    decided.sort(key=lambda pair: (pair[0].order, pair[1].cve, pair[1].advisory))
+    decided.sort(key=_leading)
     first, worst = decided[0]
     dues = [(item.due, item.due_reason) for item, _ in decided if item.due is not None]
     due, reason = min(dues, default=(None, first.due_reason))
@@ -155,31 +177,82 @@ def _without_finding(
     profile: RiskProfile,
     *,
     release_known: bool,
+    kev_known: bool,
 ) -> Priority:
     """Place an update no finding speaks for. From a security repository, it is one still."""
-    if update.security:
-        return _unknown_security(update, host, now, profile)
-    text = "No CVE known, no security origin."
     if not release_known:
-        text = "No advisories of this release are loaded: what this update fixes is unknown."
+        return _of_unknown_content(update, host, now, profile)
+    if update.security:
+        return _unknown_security(update, host, now, profile, kev_known=kev_known)
+    # What the vendor says to fix no vulnerability fixes none, whatever KEV would say.
+    return _plain(profile)
+
+
+def _plain(profile: RiskProfile) -> Priority:
     rule = "A plain update: with the next window"
+    text = "No CVE known, no security origin."
     return Priority(
         lane=Lane.ROUTINE,
         due=None,
         due_reason=rule,
         order=(LANE_ORDER[Lane.ROUTINE], REST, *NO_TAIL),
-        contributions=(
-            Contribution(name="CVE", value="none" if release_known else "unknown", text=text),
-        ),
+        contributions=(Contribution(name="CVE", value="none", text=text),),
         rule=rule,
         profile=profile.title,
     )
 
 
-def _unknown_security(
+def _of_unknown_content(
     update: PendingUpdate, host: Host, now: datetime, profile: RiskProfile
 ) -> Priority:
-    """Decide as for a CVE of which nothing is known, but hurry only where the internet reaches."""
+    """Decide as the worst that an update may fix: the vendor's statements are not there.
+
+    Were it a plain update, a feed that is missing would turn an emergency into a routine.
+    """
+    text = (
+        "No advisories of this release are loaded: what this update fixes is unknown, and decided "
+        "as the worst that it may be. Run `wavemend feeds refresh`."
+    )
+    decided = _as_unknown(update, host, now, profile, kev_known=False)
+    return replace(
+        decided,
+        due_reason=f"No advisories of this release are loaded. {decided.due_reason}",
+        contributions=(
+            Contribution(name="CVE", value="unknown", text=text),
+            *decided.contributions,
+        ),
+        rule="No advisories of this release are loaded: decided as exploited.",
+    )
+
+
+def _unknown_security(
+    update: PendingUpdate, host: Host, now: datetime, profile: RiskProfile, *, kev_known: bool
+) -> Priority:
+    """Decide as for a CVE of which nothing is known, but hurry only where the internet reaches.
+
+    Without a catalogue it may be about a listed one: then the worst case stands as it is.
+    """
+    said = "No CVE known, security origin."
+    decided = _as_unknown(update, host, now, profile, kev_known=kev_known)
+    decided = replace(
+        decided,
+        due_reason=f"{said} {decided.due_reason}",
+        contributions=(
+            Contribution(name="CVE", value="unknown", text=said),
+            *decided.contributions,
+        ),
+        rule=said if kev_known else f"{said} {decided.rule}",
+    )
+    if not kev_known:
+        return decided
+    lane = Lane.EXPEDITED if host.exposed else Lane.ROUTINE
+    return replace(decided, lane=lane, order=(LANE_ORDER[lane], *decided.order[1:]))
+
+
+def _as_unknown(
+    update: PendingUpdate, host: Host, now: datetime, profile: RiskProfile, *, kev_known: bool
+) -> Priority:
+    """Decide for a vulnerability of which nothing is known, or only that KEV has none such."""
     finding = Finding(
         id="",
         tenant=host.tenant,
@@ -192,19 +265,8 @@ def _unknown_security(
         fix_pending=True,
         because=Because(feed="host", document=update.origin, compared="offered by the host"),
     )
-    decided = prioritise(finding, host, Vulnerability(cve=""), now, profile=profile)
-    lane = Lane.EXPEDITED if host.exposed else Lane.ROUTINE
-    line = Contribution(name="CVE", value="unknown", text="No CVE known, security origin.")
-    wanted = ("Timeline", "Due", "Also due")
-    return replace(
-        decided,
-        lane=lane,
-        due_reason=f"No CVE known, security origin. {decided.due_reason}",
-        order=(LANE_ORDER[lane], *decided.order[1:]),
-        contributions=(
-            line,
-            exposure_line(host),
-            *(item for item in decided.contributions if item.name in wanted),
-        ),
-        rule="No CVE known, security origin.",
-    )
+    unknown = Vulnerability(cve="", kev_known=kev_known)
+    decided = prioritise(finding, host, unknown, now, profile=profile)
+    wanted = {"Timeline", "Due", "Also due"} | (set() if kev_known else {"KEV"})
+    lines = (item for item in decided.contributions if item.name in wanted)
+    return replace(decided, contributions=(exposure_line(host), *lines))

@@ -22,6 +22,7 @@ from functools import lru_cache
 from wavemend.advisories import Cvss, Exploit, Vulnerability, choose_cvss, cve_order
 from wavemend.policy.risk_profiles import RiskProfile
 from wavemend.policy.severities import Severity, severity_of_score
+from wavemend.policy.timelines import NO_DEADLINE_DAYS, Timeline, is_listed, timelines
 from wavemend.scoring.contributions import (
     Contribution,
     critical_line,
@@ -33,8 +34,7 @@ from wavemend.scoring.contributions import (
     ssvc_lines,
     table_line,
 )
-from wavemend.scoring.exploitation import evidence_of, is_exploited
-from wavemend.scoring.timelines import NO_DEADLINE_DAYS, Timeline, is_listed, timelines
+from wavemend.scoring.exploitation import attacks_on, evidence_of, is_exploited
 
 WORST_SCORE = 10.0
 WORST_PROBABILITY = 1.0
@@ -42,9 +42,10 @@ WORST_PROBABILITY = 1.0
 BOTH_KNOWN, ONLY_IMPACT, NOTHING_KNOWN, NO_VULNERABILITY = 0.0, 1.0, 2.0, 3.0
 """Third place of the order after lane and band: what the risk was made from."""
 
-RANSOMWARE, LISTED, EXPLOITED, PUBLIC_ZERO_DAY, END_OF_LIFE, REST = 0.0, 1.0, 2.0, 3.0, 4.0, 5.0
+RANSOMWARE, LISTED, EXPLOITED, ATTACKED, PUBLIC_ZERO_DAY, END_OF_LIFE, REST = map(float, range(7))
 """Second place of the order: what is attacked comes first. A missing catalogue may hold the worst,
-so without one everything counts as used by ransomware. An end of life comes before the unfixed
+so without one everything counts as used by ransomware. `ATTACKED`: by other evidence than KEV's or
+the vendor's word. An end of life comes before the unfixed
 CVEs of its lane: the one decision answers for all of them."""
 
 _CACHED = 8_192
@@ -59,6 +60,9 @@ class Risk:
     cvss: Cvss | None
     """The assessment that counts under the profile's order."""
     exploited: bool
+    """In KEV, or by the vendor's word; also where no catalogue was loaded."""
+    attacks: tuple[str, ...]
+    """Kinds of other evidence that it is attacked."""
     place: float
     """Without what only a finding knows: whether it is a zero-day."""
     severity: Severity
@@ -73,6 +77,11 @@ class Risk:
     """Who attacks, and with what."""
     weight: tuple[Contribution, ...]
     """Exposure, answers, scores, and the multiplication."""
+
+    @property
+    def is_attacked(self) -> bool:
+        """By anybody's word."""
+        return self.exploited or bool(self.attacks)
 
 
 @lru_cache(maxsize=_CACHED)
@@ -101,6 +110,7 @@ def risk_of(
         worst=worst,
         cvss=cvss,
         exploited=is_exploited(vulnerability),
+        attacks=attacks_on(vulnerability),
         place=_place(vulnerability),
         severity=severity,
         severity_text=why,
@@ -156,7 +166,9 @@ def _place(vulnerability: Vulnerability) -> float:
         return RANSOMWARE
     if listed:
         return LISTED
-    return EXPLOITED if is_exploited(vulnerability) else REST
+    if is_exploited(vulnerability):
+        return EXPLOITED
+    return ATTACKED if attacks_on(vulnerability) else REST
 
 
 def _least_probability(evidence: Iterable[Exploit], profile: RiskProfile) -> float:

@@ -57,8 +57,9 @@ def weigh(hands: Hands, host: Host, assessor: Assessor, rollout_id: str) -> Weig
         assessed.matched,
         assessor.intelligence,
         now,
-        # As in the assessment: a finding is at least as old as the look that has it.
-        first_seen={item.id: earlier.get(item.id, seen.at) for item in assessed.matched.findings},
+        # As in the assessment: the same clocks, and no date moves later.
+        first_seen=assessed.starts,
+        held=assessed.held,
         profile=risk_profile(assessor.fleet.tenant(host.tenant).compliance),
         waivers=assessor.fleet.waivers_of(host.tenant),
         marked=assessor.marked(host),

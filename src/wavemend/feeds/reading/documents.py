@@ -6,6 +6,7 @@ with an error that is not a ValueError.
 """
 
 import bz2
+import errno
 import json
 import lzma
 import math
@@ -43,6 +44,12 @@ def reject(where: str, why: str) -> NoReturn:
         f"{where}: {why}",
         hint="the last good copy stays in use; look at the document or at the address it came from",
     )
+
+
+def is_full(error: BaseException) -> bool:
+    """Say whether it is our own disk that has no room, or none for a file of that size."""
+    no_room = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+    return isinstance(error, OSError) and error.errno in no_room
 
 
 def is_html(head: bytes) -> bool:

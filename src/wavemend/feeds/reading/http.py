@@ -27,7 +27,7 @@ from urllib3.exceptions import (
 
 from wavemend.errors import FeedRejected, FeedUnreachable
 from wavemend.feeds.reading.connections import Line, TimeIsOver, bounded, open_session
-from wavemend.feeds.reading.documents import MIB, is_html, reject
+from wavemend.feeds.reading.documents import MIB, is_full, is_html, reject
 
 USER_AGENT = "wavemend/0.1 (patch orchestrator; vulnerability feeds)"
 RETRIED = frozenset({403, 408, 429, 500, 502, 503, 504})
@@ -47,6 +47,9 @@ class Limits:
     read_seconds: float = 30.0
     max_bytes: int = 1024 * MIB
     """The whole CVE list as a zip had 619 MB in October 2026. Nothing of it is held in memory."""
+    max_feed_bytes: int = 4 * 1024 * MIB
+    """For all documents of a feed in one refresh: NVD's pages, unpacked, have half of it. A server
+    that names a thousand pages must not fill the disk."""
     attempts: int = 4
     backoff_seconds: float = 2.0
     """Before the second attempt; doubled each time, and spread by chance from half to one and a
@@ -114,8 +117,9 @@ class HttpClient:
         *,
         validators: Validators | None = None,
         headers: Mapping[str, str] | None = None,
+        taken: int = 0,
     ) -> Answer:
-        """Write what `url` answers to `target`.
+        """Write what `url` answers to `target`. `taken`: bytes this feed has got already.
 
         Raises FeedUnreachable after the last attempt or at the deadline, FeedRejected at once for
         what no retry can mend.
@@ -129,6 +133,7 @@ class HttpClient:
             validators=validators,
             headers=_request_headers(validators, headers or {}),
             deadline=deadline,
+            most=min(self.limits.max_bytes, self.limits.max_feed_bytes - taken),
         )
         for attempt in range(1, self.limits.attempts + 1):
             try:
@@ -164,6 +169,8 @@ class _Download:
     validators: Validators | None
     headers: Mapping[str, str] = field(repr=False)
     deadline: float
+    most: int
+    """Bytes it may have."""
 
     def attempt(self, line: Line) -> Answer:
         """Ask once. Raises _Again for what may pass, FeedRejected for what will not."""
@@ -179,6 +186,8 @@ class _Download:
                 hint="somebody may be in between; a company's own CA belongs into the system",
             ) from None
         except (requests.RequestException, HTTPError, OSError) as error:
+            if is_full(error):
+                raise  # no server did this and no second attempt mends it
             raise _Again(_in_words(error, self.client.limits)) from None
 
     def _open(self, session: requests.Session) -> requests.Response:
@@ -222,10 +231,11 @@ class _Download:
         return Answer(changed=True, final_url=where, validators=found, size=size)
 
     def _save(self, response: requests.Response) -> int:
-        where, most = response.url, self.client.limits.max_bytes
+        where, most = response.url, self.most
+        whose = "" if most == self.client.limits.max_bytes else self._left_of_feed
         expected = _announced(response.headers.get("content-length", ""))
         if expected is not None and expected > most:
-            reject(where, f"announces {expected} bytes; the limit is {most}.")
+            reject(where, f"announces {expected} bytes; the limit is {most}{whose}.")
         kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         size, head = 0, b""
         with self.target.open("wb") as file:
@@ -233,7 +243,7 @@ class _Download:
                 size += len(chunk)
                 head = head or chunk[:_HEAD]
                 if size > most:
-                    reject(where, f"sends more than {most} bytes.")
+                    reject(where, f"sends more than {most} bytes{whose}.")
                 if self.client.clock() > self.deadline:
                     raise TimeIsOver
                 file.write(chunk)
@@ -244,6 +254,10 @@ class _Download:
         if size == 0:
             reject(where, "is empty.")
         return size
+
+    @property
+    def _left_of_feed(self) -> str:
+        return f", what is left of {self.client.limits.max_feed_bytes} for all of this feed"
 
 
 def _chunks(response: requests.Response) -> Iterator[bytes]:

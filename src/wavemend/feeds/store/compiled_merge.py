@@ -110,9 +110,50 @@ def _assessment(item: Cvss) -> tuple[str, str, str]:
     return item.source, item.version, item.vector
 
 
-def cisa_first(values: Sequence[Ssvc]) -> Ssvc:
-    """Take CISA's own answers before those of somebody else, else the first feed's."""
-    return min(values, key=lambda answers: answers.source != CISA)
+def strictest_ssvc(values: Sequence[Ssvc]) -> Ssvc:
+    """Take the stricter answer to each question; who was contradicted is said in the source.
+
+    CISA's own answers are named first. A question one feed left open is no contradiction.
+    """
+    ordered = sorted(values, key=lambda answers: answers.source != CISA)
+    found = ordered[0]
+    for other in ordered[1:]:
+        found = replace(
+            found,
+            exploitation=max(found.exploitation, other.exploitation, key=_EXPLOITATION.index),
+            automatable=_either(found.automatable, other.automatable),
+            impact_total=_either(found.impact_total, other.impact_total),
+        )
+    if all(_agree(one, other) for one in ordered for other in ordered):
+        return found
+    said = "; ".join(dict.fromkeys(f"{item.source}: {_in_words(item)}" for item in ordered))
+    return replace(found, source=f"{said}; the stricter answer to each question counts")
+
+
+_EXPLOITATION = ("", "none", "poc", "active")
+
+
+def _agree(one: Ssvc, other: Ssvc) -> bool:
+    pairs = (
+        (one.exploitation or None, other.exploitation or None),
+        (one.automatable, other.automatable),
+        (one.impact_total, other.impact_total),
+    )
+    return all(left is None or right is None or left == right for left, right in pairs)
+
+
+def _either(one: bool | None, other: bool | None) -> bool | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return one or other
+
+
+def _in_words(said: Ssvc) -> str:
+    words = {True: "yes", False: "no", None: "not answered"}
+    return (
+        f"exploitation {said.exploitation or 'not answered'}, automatable "
+        f"{words[said.automatable]}, total impact {words[said.impact_total]}"
+    )
 
 
 def all_exploits(values: Sequence[tuple[Exploit, ...]]) -> tuple[Exploit, ...]:

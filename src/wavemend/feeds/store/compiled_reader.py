@@ -143,7 +143,8 @@ class State:
                 return self._db.execute(query, tuple(parameters)).fetchall()
         except sqlite3.Error as error:
             raise FeedRejected(
-                f"{self.path} cannot be read: {error}.", hint="run `wavemend feeds refresh`"
+                f"{self.path} cannot be read: {error}.",
+                hint="run `wavemend feeds refresh --online`, or with `--from FOLDER` instead",
             ) from None
 
     def size(self, table: str) -> int:

@@ -4,16 +4,14 @@ Layout: `<cache>/<feed>/<digest>/` holds the documents, `content.sqlite` compile
 `snapshot.json`; beside it `current.json` names the digest in use. A new state is written beside
 the old one, flushed, and then named: a process that dies in between leaves the old state in use.
 
-Documents are verified when they are adopted and not read again; the compiled file is verified
-against its digest before it is used. One that is damaged or missing is compiled again from the
-documents by `repair`, after these were verified.
+Documents are verified when adopted; the compiled file before it is used. A damaged or missing one
+is compiled again from the documents by `repair`, after these were verified.
 """
 
 import contextlib
-import fcntl
 import shutil
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path, PurePosixPath
@@ -22,8 +20,9 @@ from types import MappingProxyType
 from pydantic import TypeAdapter, ValidationError
 
 from wavemend.advisories import FeedSnapshot, KevEntry
-from wavemend.errors import FeedError, FeedRejected
+from wavemend.errors import FeedRejected
 from wavemend.feeds import Document, Feed
+from wavemend.feeds.store.cache_lock import CacheBusy, cache_lock
 from wavemend.feeds.store.compiled import Content, compile_documents
 from wavemend.feeds.store.compiled_schema import CONTENT_FILE, FORMAT
 from wavemend.feeds.store.snapshots_files import file_digest, flush, link, safe_name, write_whole
@@ -43,6 +42,7 @@ from wavemend.feeds.store.snapshots_staging import (
 
 __all__ = [
     "FUTURE_LIMIT",
+    "CacheBusy",
     "Staging",
     "Stored",
     "StoredDocument",
@@ -59,6 +59,7 @@ __all__ = [
 FUTURE_LIMIT = timedelta(hours=24)
 """Clocks and time zones explain a day. Accepting 2099 would make every true copy look old."""
 KEPT_STATES = 3
+REFRESH = "run `wavemend feeds refresh --online`, or with `--from FOLDER` instead"
 _NONE_KEPT: Mapping[str, KevEntry] = MappingProxyType({})
 
 
@@ -74,9 +75,10 @@ class Pointer:
 _MANIFEST = TypeAdapter(Manifest)
 _POINTER = TypeAdapter(Pointer)
 
-_verified: dict[tuple[str, int, int], str] = {}
-"""Digests of compiled files this process has read, by path, time and size: hashing a hundred
-megabytes takes a tenth of a second, and a state is never changed."""
+_verified: dict[tuple[str, int, int, int], str] = {}
+"""Digests of compiled files this process has read, by path, times and size: hashing a hundred
+megabytes takes a tenth of a second, and a state is never changed. The time of the inode is among
+them because a program may set the other one as it likes."""
 _verified_lock = threading.Lock()
 
 
@@ -92,7 +94,7 @@ def read_current(cache_dir: Path, feed: str) -> Stored | None:
     if trouble:
         raise FeedRejected(
             f"the stored copy of feed {feed} cannot be used: {trouble}.",
-            hint="run `wavemend feeds refresh`: it is compiled again from its documents",
+            hint=f"{REFRESH}: it is compiled again from its documents",
         )
     return stored
 
@@ -108,10 +110,20 @@ def _read(cache_dir: Path, feed: str) -> Stored | None:
     except (OSError, ValidationError, FeedRejected) as error:
         raise FeedRejected(
             f"the stored copy of feed {feed} in {home} cannot be used: {error}",
-            hint="delete that folder and run `wavemend feeds refresh`",
+            hint=f"{REFRESH}: it is fetched again",
         ) from None
-    confirmed = replace(stored.snapshot, fetched_at=pointer.checked_at)
+    confirmed = _in_use(stored.manifest, pointer.checked_at)
     return replace(stored, manifest=replace(stored.manifest, snapshot=confirmed))
+
+
+def _in_use(manifest: Manifest, confirmed: datetime | None) -> FeedSnapshot:
+    """Return what a state says of itself, with what its manifest holds elsewhere."""
+    return replace(
+        manifest.snapshot,
+        fetched_at=confirmed,
+        compiled=manifest.compiled.sha256 if manifest.compiled else "",
+        kept=tuple((item.cve, item.entry) for item in manifest.kept),
+    )
 
 
 def _read_state(state: Path) -> Stored:
@@ -142,7 +154,7 @@ def _trouble(stored: Stored) -> str:
         found = stored.compiled.stat()
     except OSError:
         return f"{stored.compiled} is missing"
-    key = (str(stored.compiled), found.st_mtime_ns, found.st_size)
+    key = (str(stored.compiled), found.st_mtime_ns, found.st_ctime_ns, found.st_size)
     with _verified_lock:
         digest = _verified.get(key, "")
     if not digest and found.st_size == accepted.size:
@@ -166,20 +178,20 @@ def previous_states(cache_dir: Path, feed: str) -> tuple[Stored, ...]:
     return tuple(found)
 
 
-def repair(cache_dir: Path, feed: Feed) -> Stored | None:
+def repair(cache_dir: Path, feed: Feed, *, anyhow: bool = False) -> Stored | None:
     """Compile the state in use again from its documents; None: there is none.
 
-    For a compiled file that is damaged, missing or of another version. Raises FeedRejected when
-    the documents are not what was accepted either. To be called with the cache locked.
+    For a compiled file that is damaged, missing or of another version; with `anyhow` any. Raises
+    FeedRejected when the documents are not what was accepted. To be called with the cache locked.
     """
     stored = _read(cache_dir, feed.name)
-    if stored is None or not _trouble(stored):
+    if stored is None or not (anyhow or _trouble(stored)):
         return stored
     for item, document in zip(stored.manifest.documents, stored.documents, strict=True):
         if not document.path.is_file() or file_digest(document.path) != item.sha256:
             raise FeedRejected(
                 f"{document.path} is not what was accepted.",
-                hint=f"delete {cache_dir / feed.name} and run `wavemend feeds refresh`",
+                hint=f"{REFRESH}: it is fetched again",
             )
     fresh = stored.compiled.with_suffix(".new")
     try:
@@ -194,21 +206,8 @@ def repair(cache_dir: Path, feed: Feed) -> Stored | None:
         stored.manifest, snapshot=snapshot, compiled=compiled, schema="wavemend.feed-snapshot/2"
     )
     _write_manifest(stored.compiled.parent, manifest)
+    manifest = replace(manifest, snapshot=_in_use(manifest, old.fetched_at))
     return replace(stored, manifest=manifest)
-
-
-@contextlib.contextmanager
-def cache_lock(cache_dir: Path) -> Iterator[None]:
-    """Let one refresh at a time work on a cache. Raises FeedError when another one does."""
-    cache_dir.mkdir(parents=True, exist_ok=True)
-    with (cache_dir / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise FeedError(
-                f"another refresh is working on {cache_dir}.", hint="wait for it to end"
-            ) from None
-        yield
 
 
 def adopt(
@@ -245,7 +244,7 @@ def adopt(
     _move(fresh.home, state)
     remember(home, content.data_date.date(), _documents(state, manifest))
     confirm(cache_dir, feed, digest, fresh.now)
-    return manifest.snapshot
+    return _in_use(manifest, fresh.now)
 
 
 def keep(cache_dir: Path, feed: str, digest: str, kept: Mapping[str, KevEntry]) -> FeedSnapshot:
@@ -270,10 +269,11 @@ def keep(cache_dir: Path, feed: str, digest: str, kept: Mapping[str, KevEntry]) 
             target.parent.mkdir(parents=True, exist_ok=True)
             link(path, target)
         snapshot = replace(stored.snapshot, digest=new)
-        _write_manifest(place, replace(stored.manifest, snapshot=snapshot, kept=tombstones))
+        manifest = replace(stored.manifest, snapshot=snapshot, kept=tombstones)
+        _write_manifest(place, manifest)
         _move(place, home / new)
     confirm(cache_dir, feed, new, stored.snapshot.fetched_at)
-    return snapshot
+    return _in_use(manifest, stored.snapshot.fetched_at)
 
 
 def confirm(
@@ -344,4 +344,7 @@ def _seal(path: Path) -> CompiledFile:
 
 
 def _write_manifest(state: Path, manifest: Manifest) -> None:
-    write_whole(state / "snapshot.json", _MANIFEST.dump_json(manifest, indent=1))
+    # Said once: the digest stands under `compiled`, the entries under `kept`.
+    bare = replace(manifest.snapshot, compiled="", kept=())
+    said = replace(manifest, snapshot=bare)
+    write_whole(state / "snapshot.json", _MANIFEST.dump_json(said, indent=1))

@@ -14,6 +14,7 @@ from pathlib import Path
 from wavemend.advisories import FeedSnapshot, KevEntry
 from wavemend.errors import FeedError, FeedRejected
 from wavemend.feeds import Document
+from wavemend.feeds.reading.documents import is_full
 from wavemend.feeds.reading.http import HttpClient, Validators
 from wavemend.feeds.store.snapshots_files import file_digest, link, safe_name
 
@@ -79,6 +80,10 @@ class Stored:
         return {item.cve: item.entry for item in self.manifest.kept}
 
 
+class KeptDamaged(FeedRejected):
+    """A document taken over from the state in use is not what was accepted: fetch all anew."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Staging:
     """A new state being put together. Implements `Downloads` for the feeds.
@@ -96,6 +101,10 @@ class Staging:
     stored: list[StoredDocument] = field(default_factory=list)
     fetched: set[str] = field(default_factory=set)
     """Names of documents that came anew; the others are the ones in use."""
+    received: int = 0
+    """Bytes that came anew for this state."""
+    is_anew: bool = False
+    """True: nothing is taken over from the state in use."""
 
     @property
     def since(self) -> datetime | None:
@@ -115,7 +124,13 @@ class Staging:
         self.documents.clear()
         self.stored.clear()
         self.fetched.clear()
+        self.received = 0
         shutil.rmtree(self.home / "documents", ignore_errors=True)
+
+    def begin_anew(self) -> None:
+        """Collect everything again and take nothing over: the documents in use are damaged."""
+        self.is_anew = True
+        self.restart()
 
     def get(
         self, url: str, name: str, *, headers: Mapping[str, str] | None = None, fresh: bool = False
@@ -126,7 +141,10 @@ class Staging:
         old = known if known and known.url == url and not fresh else None
         validators = Validators(etag=old.etag, last_modified=old.last_modified) if old else None
         target = self._place(name)
-        answer = self.client.download(url, target, validators=validators, headers=headers)
+        answer = self.client.download(
+            url, target, validators=validators, headers=headers, taken=self.received
+        )
+        self.received += answer.size
         if not answer.changed and old is not None:
             return self._link(old)
         written = _written(answer.validators.last_modified) or self.now
@@ -135,7 +153,7 @@ class Staging:
 
     def earlier(self, source: str) -> tuple[Document, ...]:
         """Return the documents in use, by name, when they came from exactly this source."""
-        if self.previous is None or self.previous.snapshot.source != source:
+        if self.is_anew or self.previous is None or self.previous.snapshot.source != source:
             return ()
         return tuple(sorted(self.previous.documents, key=lambda item: item.name))
 
@@ -160,30 +178,44 @@ class Staging:
 
     def copy(self, source: Path, name: str) -> None:
         """Take a document from an air-gapped folder; the same size and time mean unchanged."""
-        found = source.stat()
-        if found.st_size > self.client.limits.max_bytes:
-            raise FeedRejected(f"{source} is larger than {self.client.limits.max_bytes} bytes.")
+        found, limits = source.stat(), self.client.limits
+        if found.st_size > limits.max_bytes:
+            raise FeedRejected(f"{source} is larger than {limits.max_bytes} bytes.")
         known = self._known(name)
         if known and (known.size, known.mtime_ns) == (found.st_size, found.st_mtime_ns):
             self._link(known)
             return
+        self.received += found.st_size
+        if self.received > limits.max_feed_bytes:
+            raise FeedRejected(
+                f"the documents in {source.parent} have more than {limits.max_feed_bytes} bytes "
+                "together, the limit of one feed."
+            )
         target = self._place(name)
         shutil.copyfile(source, target)
         os.utime(target, ns=(found.st_mtime_ns, found.st_mtime_ns))
         self._keep(name, mtime_ns=found.st_mtime_ns)
 
+    def take(self, stored: StoredDocument, origin: Path) -> None:
+        """Take a document that was collected before. Raises FeedRejected when it was changed."""
+        target = self._place(stored.name)
+        link(origin, target)
+        if file_digest(target) != stored.sha256:
+            raise FeedRejected(f"{origin} is not what was collected.")
+        self.fetched.add(stored.name)
+        self._note(stored, target)
+
     def verify_kept(self) -> None:
-        """Raise FeedRejected when a document taken from the state in use is not what it was."""
+        """Raise KeptDamaged when a document taken from the state in use is not what it was."""
         for item in self.stored:
             path = self.home / "documents" / safe_name(item.name)
             if item.name not in self.fetched and file_digest(path) != item.sha256:
-                raise FeedRejected(
-                    f"{item.name} of the copy in use is not what was accepted.",
-                    hint=f"delete {self.home.parent} and run `wavemend feeds refresh`",
-                )
+                raise KeptDamaged(f"{item.name} of the copy in use is not what was accepted.")
 
     def _known(self, name: str) -> StoredDocument | None:
         documents = self.previous.manifest.documents if self.previous else ()
+        if self.is_anew:
+            return None
         return next((item for item in documents if item.name == name), None)
 
     def _place(self, name: str) -> Path:
@@ -275,7 +307,8 @@ def building(home: Path) -> Iterator[Path]:
         yield place
     except OSError as error:
         raise FeedError(
-            f"a new state of feed {home.name} cannot be stored in {home}: {error}.",
+            f"a new state of feed {home.name} cannot be stored in {home}: "
+            f"{'there is no room left, ' if is_full(error) else ''}{error}.",
             hint="is the disk full, or the folder not ours? The last good copy stays in use",
         ) from None
     finally:

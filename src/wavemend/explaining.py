@@ -39,6 +39,10 @@ _NO_WORD = frozenset({"", "not yet assigned"})
 """What Debian writes where it has not called a vulnerability anything."""
 
 
+_TOLD_ELSEWHERE = frozenset({"What", "Because"})
+"""Contributions that a list of them needs and a whole explanation says under other questions."""
+
+
 @dataclass(frozen=True, slots=True)
 class Paragraph:
     """One question a reader has, and the sentences that answer it."""
@@ -137,7 +141,8 @@ def _how_urgent(priority: Priority) -> Iterable[str]:
     if flags:
         yield f"It is {' and '.join(flags)}."
     for line in priority.contributions:
-        yield f"{line.name}: {line.value}. {line.text}"
+        if line.name not in _TOLD_ELSEWHERE:
+            yield f"{line.name}: {line.value}. {line.text}"
     if priority.forensic:
         yield (
             "Look at the host before patching it and keep the evidence: patching destroys traces "

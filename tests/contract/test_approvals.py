@@ -140,21 +140,23 @@ def test_a_listed_persons_signature_counts_and_says_who_it_was(
 def test_a_signature_that_was_pasted_with_blank_lines_around_it_counts(desk: Desk) -> None:
     answer = answer_of(desk)
 
-    judge(desk, replace(answer, signature=f"\n\n  {answer.signature}\n\n"))
-    judge(desk, replace(answer, signature=answer.signature.replace("\n", "\r\n")))
+    for pasted in (f"\n\n  {answer.signature}\n\n", answer.signature.replace("\n", "\r\n")):
+        assert judge(desk, replace(answer, signature=pasted)).identity == "alice"
 
 
 def test_whoever_asked_may_reject_and_may_approve_where_four_eyes_are_not_demanded(
     desk: Desk,
 ) -> None:
-    judge(desk, answer_of(desk, decision="reject"), requester="alice")
-    judge(desk, answer_of(desk), requester="alice", four_eyes=False)
+    rejected = judge(desk, answer_of(desk, decision="reject"), requester="alice")
+    approved = judge(desk, answer_of(desk), requester="alice", four_eyes=False)
+
+    assert rejected.identity == approved.identity == "alice"
 
 
 def test_a_line_without_a_namespace_is_understood(desk: Desk) -> None:
     desk.signers.write_text(f"alice {desk.public('alice')} alice@laptop\n")
 
-    judge(desk, answer_of(desk))
+    assert judge(desk, answer_of(desk)).key == desk.public("alice")
 
 
 def test_the_statement_says_everything_that_is_decided() -> None:

@@ -4,11 +4,11 @@ Since April 2026 NVD scores few CVEs itself, so these are where most CVSS come f
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from wavemend.advisories import Cvss, KevEntry, Ssvc
+from wavemend.advisories import KevEntry
 from wavemend.errors import FeedRejected
 from wavemend.feeds import Document, Downloads, Heading, Sink
 from wavemend.feeds.reading.cve_archives import ARCHIVES, fetch_archives, json_files
@@ -23,11 +23,10 @@ from wavemend.feeds.reading.documents import (
     parse_json,
     reject,
 )
-from wavemend.feeds.reading.newest import Newest
-from wavemend.feeds.reading.scores import assessment, in_fixed_order
+from wavemend.feeds.reading.newest import CISA_ADP, CveRecord, Newest
+from wavemend.feeds.reading.scores import assessment
 from wavemend.feeds.reading.ssvc import SsvcSaid, choose_ssvc, read_ssvc
 
-_CISA_ADP = "134c704f-9b21-4f2e-91b3-4a467353bcc0"
 _CISA_TITLE = "CISA ADP Vulnrichment"
 _SCORES = ("cvssV4_0", "cvssV3_1", "cvssV3_0", "cvssV2_0")
 _FIELDS = ("cvss", "ssvc")
@@ -35,37 +34,11 @@ _OLDEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(slots=True, kw_only=True)
-class _Record:
-    """One record, read but not yet given to the sink: a newer one may be known."""
+class _Record(CveRecord):
+    """A record of the CVE list; it was changed when it or one of its containers was."""
 
-    cve: str
-    where: str
     updated: datetime | None
-    """When the CVE list last changed the record."""
-    changed: datetime | None
-    """The same, or later when one of its containers was."""
-    withdrawn: bool
-    cvss: list[Cvss] = field(default_factory=list)
-    ssvc: Ssvc | None = None
-    kev: KevEntry | None = None
-    published: datetime | None = None
-    summary: str = ""
-    flaws: list[str] = field(default_factory=list)
-
-    def give(self, sink: Sink) -> None:
-        """Give the sink what the record says."""
-        if self.cvss:
-            sink.cvss(self.cve, in_fixed_order(self.cvss))
-        if self.ssvc is not None:
-            sink.ssvc(self.cve, self.ssvc)
-        if self.kev is not None:
-            sink.kev(self.cve, self.kev)
-        if self.published is not None:
-            sink.published(self.cve, self.published)
-        if self.summary:
-            sink.summary(self.cve, self.summary)
-        for reason in self.flaws:
-            sink.flaw(self.where, reason)
+    """When the CVE list last changed the record itself."""
 
 
 def read_record(root: object, where: str) -> _Record:
@@ -106,7 +79,7 @@ def _boxes(
     for item in as_list(containers.get("adp", []), f"{where}: adp"):
         box = as_object(item, f"{where}: adp")
         provider = _provider(box)
-        if provider.get("orgId") == _CISA_ADP or box.get("title") == _CISA_TITLE:
+        if provider.get("orgId") == CISA_ADP or box.get("title") == _CISA_TITLE:
             yield "cisa-adp", box
         else:
             yield f"adp:{as_text(provider.get('shortName')) or 'unknown'}", box
@@ -239,13 +212,7 @@ def _take(body: bytes, where: str, sink: Sink, newest: Newest) -> datetime | Non
     except FeedRejected as error:
         sink.reject(where, error.message.removeprefix(f"{where}: "))
         return None
-    carries = {"cvss": bool(record.cvss), "ssvc": bool(record.ssvc)}
-    if newest.take(
-        record.cve,
-        record.changed,
-        carries=frozenset(name for name in carries if carries[name]),
-        withdrawn=record.withdrawn,
-    ):
+    if newest.take(record.cve, record.changed, carries=record.carries, withdrawn=record.withdrawn):
         record.give(sink)
     return record.updated
 

@@ -4,8 +4,8 @@ This product uses data from the NVD API but is not endorsed or certified by the 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from wavemend.advisories import Cvss, KevEntry, Ssvc
@@ -23,52 +23,15 @@ from wavemend.feeds.reading.documents import (
     moment,
     reject,
 )
-from wavemend.feeds.reading.newest import Newest
-from wavemend.feeds.reading.scores import assessment, in_fixed_order
+from wavemend.feeds.reading.newest import CISA_ADP, CveRecord, Newest
+from wavemend.feeds.reading.scores import assessment
 from wavemend.feeds.reading.ssvc import SsvcSaid, choose_ssvc, read_ssvc
 
-_CISA_ADP = "134c704f-9b21-4f2e-91b3-4a467353bcc0"
 _METRICS = ("cvssMetricV40", "cvssMetricV31", "cvssMetricV30", "cvssMetricV2")
 _FIELDS = ("cvss", "ssvc", "kev")
 
 
-@dataclass(slots=True, kw_only=True)
-class _Record:
-    """One record, read but not yet given to the sink: a newer one may be known."""
-
-    cve: str
-    where: str
-    changed: datetime | None
-    withdrawn: bool
-    cvss: tuple[Cvss, ...] = ()
-    ssvc: Ssvc | None = None
-    kev: KevEntry | None = None
-    published: datetime | None = None
-    summary: str = ""
-    flaws: list[str] = field(default_factory=list)
-
-    def give(self, sink: Sink) -> None:
-        """Give the sink what the record says."""
-        if self.cvss:
-            sink.cvss(self.cve, self.cvss)
-        if self.ssvc is not None:
-            sink.ssvc(self.cve, self.ssvc)
-        if self.kev is not None:
-            sink.kev(self.cve, self.kev)
-        if self.published is not None:
-            sink.published(self.cve, self.published)
-        if self.summary:
-            sink.summary(self.cve, self.summary)
-        for reason in self.flaws:
-            sink.flaw(self.where, reason)
-
-    @property
-    def carries(self) -> frozenset[str]:
-        parts = (self.cvss, self.ssvc, self.kev)
-        return frozenset(name for name, part in zip(_FIELDS, parts, strict=True) if part)
-
-
-def read_record(entry: object, where: str) -> _Record:
+def read_record(entry: object, where: str) -> CveRecord:
     """Read one element of `vulnerabilities`. Raises FeedRejected for one that cannot be used."""
     cve = as_object(as_object(entry, where).get("cve"), where)
     identifier = cve.get("id")
@@ -78,7 +41,7 @@ def read_record(entry: object, where: str) -> _Record:
     changed = moment(cve.get("lastModified"))
     # `vulnStatus` is an open set: only this one word means that there is no vulnerability.
     withdrawn = cve.get("vulnStatus") == "Rejected"
-    record = _Record(cve=identifier, where=where, changed=changed, withdrawn=withdrawn)
+    record = CveRecord(cve=identifier, where=where, changed=changed, withdrawn=withdrawn)
     if withdrawn:
         return record
     if changed is None:
@@ -94,7 +57,7 @@ def read_record(entry: object, where: str) -> _Record:
     return record
 
 
-def _kev(cve: Mapping[str, Any], record: _Record) -> KevEntry | None:
+def _kev(cve: Mapping[str, Any], record: CveRecord) -> KevEntry | None:
     if cve.get("cisaExploitAdd") is None:
         return None
     added, due = day(cve["cisaExploitAdd"]), day(cve.get("cisaActionDue"))
@@ -114,7 +77,7 @@ def _description(texts: object) -> str:
     return ""
 
 
-def _candidates(metrics: Mapping[str, Any], record: _Record) -> tuple[Cvss, ...]:
+def _candidates(metrics: Mapping[str, Any], record: CveRecord) -> list[Cvss]:
     """Return every assessment, in a fixed order: the list's own order means nothing."""
     found: list[Cvss] = []
     for key in _METRICS:
@@ -131,16 +94,16 @@ def _candidates(metrics: Mapping[str, Any], record: _Record) -> tuple[Cvss, ...]
                 found.append(cvss)
             if trouble is not None:
                 record.flaws.append(trouble.reason)
-    return in_fixed_order(found)
+    return found
 
 
 def _source(source: str) -> str:
     if source == "nvd@nist.gov":
         return "nvd"
-    return "cisa-adp" if source == _CISA_ADP else f"cna:{source}"
+    return "cisa-adp" if source == CISA_ADP else f"cna:{source}"
 
 
-def _ssvc(metrics: Mapping[str, Any], record: _Record) -> Ssvc | None:
+def _ssvc(metrics: Mapping[str, Any], record: CveRecord) -> Ssvc | None:
     """Read CISA's answers, whatever the key is called this year (`ssvcV203` since 2026-06)."""
     said: list[SsvcSaid] = []
     for key in sorted(metrics):

@@ -5,7 +5,7 @@
 #
 #   tools/system_packages.sh demo|test|ci
 #
-# `ci` takes servers too (sshd, PostgreSQL) for tests against the real ones; they are not started.
+# `ci` takes servers too (sshd, PostgreSQL) and rpm for tests against the real ones; none is started.
 set -eu
 wanted=
 need() { # need PROGRAM PACKAGE
@@ -19,6 +19,8 @@ need debootstrap debootstrap
 if [ "${1:-demo}" = ci ]; then
   need sshd openssh-server
   need sudo sudo
+  # rpm itself says whether our order of versions is its order.
+  /usr/bin/python3 -c 'import rpm' >/dev/null 2>&1 || wanted="$wanted python3-rpm"
   ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || wanted="$wanted postgresql"
 fi
 [ -n "$wanted" ] || exit 0

@@ -9,12 +9,13 @@ LAB_STATE ?= .lab
 HOSTS ?= 10
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-down test check bench docs lab-up lab-down lock clean
+.PHONY: help install demo demo-down test nightly check bench docs lab-up lab-down lock clean
 
 help:
 	@echo "make demo       patch a fleet of real Debian hosts, end to end (APPROVE=ui: you approve)"
 	@echo "make demo-down  take down what 'make demo APPROVE=ui' left running"
 	@echo "make test       run all tests"
+	@echo "make nightly    300 random kills, pairs of them, 100 hosts in flight: an hour"
 	@echo "make check      linters, types, import contracts"
 	@echo "make bench      measure, and print ratios"
 	@echo "make docs       write the generated pages again"
@@ -47,6 +48,11 @@ test: $(STAMP)
 	$(BIN)/python -m pytest -q -n auto tests/unit
 	$(BIN)/python -m pytest -q -n auto tests/contract tests/test_architecture.py
 	$(BIN)/python -m pytest -q --durations=10 tests/orchestration tests/live
+
+# -s: the figures it measures are printed.
+nightly: $(STAMP)
+	@tools/system_packages.sh test
+	$(BIN)/python -m pytest -q -s --durations=10 tests/nightly
 
 check: $(STAMP)
 	$(BIN)/ruff check .

@@ -1,5 +1,8 @@
 """Turn the fleet in force into Prefect deployments: one per company, profile and window.
 
+Each has two companions that look a day and half an hour before whether its hosts are ready. Where
+a profile restarts its hosts in a window of their own, that is a deployment too.
+
 `python -m deployments.deploy_windows --site default` does it and can be run again at any time:
 what is there is updated, what the fleet no longer has is removed. `wavemend up` calls it.
 """
@@ -7,7 +10,11 @@ what is there is updated, what the fleet no longer has is removed. `wavemend up`
 import argparse
 import os
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
+from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
@@ -22,7 +29,7 @@ from blocks.site import WavemendSite
 from deployments.automations import NAME as DEAD_RUNS
 from deployments.automations import ensure_dead_runs_are_marked
 from wavemend.calendar.windows import Window
-from wavemend.fleet import Fleet, RolloutKey
+from wavemend.fleet import Fleet, RolloutKey, RolloutKind
 from wavemend.ledger.intake import current_fleet
 from wavemend.site import site_from_environment
 
@@ -30,6 +37,16 @@ ROOT = Path(__file__).resolve().parent.parent
 POOL = "wavemend"
 MANAGED_TAG = "wavemend-window"
 """Marks the deployments made here: only those are removed when their window is."""
+
+_FLOWS = {
+    RolloutKind.PATCH: "flows/patch_rollout.py:patch_rollout",
+    RolloutKind.RESTART: "flows/restart_hosts.py:restart_hosts",
+}
+_LOOKS = (
+    ("T-24h", "24h-before", timedelta(days=1)),
+    ("T-30m", "30min-before", timedelta(minutes=30)),
+)
+"""Occasion, end of the deployment's name, and how long before the window opens."""
 
 
 def main(argv: list[str]) -> int:
@@ -46,16 +63,18 @@ def main(argv: list[str]) -> int:
     block.save(options.site, overwrite=True)
     with get_client(sync_client=True) as client:
         _ensure_pool(client)
-        wanted = [
-            _deploy(fleet, key, options.site, active=not options.paused) for key in fleet.rollouts()
-        ]
+        wanted = {
+            _deploy(form): form.title
+            for key in (*fleet.rollouts(), *fleet.restarts())
+            for form in forms_of(fleet, key, options.site, active=not options.paused)
+        }
         gone = _remove_vanished(client, set(wanted))
     if ensure_dead_runs_are_marked():
         print(f"deployed automation {DEAD_RUNS!r}")
-    for name in wanted:
-        print(f"deployed patch-rollout/{name}")
-    for name in gone:
-        print(f"removed patch-rollout/{name}")
+    for title in wanted.values():
+        print(f"deployed {title}")
+    for title in gone:
+        print(f"removed {title}")
     return 0
 
 
@@ -64,51 +83,91 @@ def deployment_name(key: RolloutKey) -> str:
     return f"{key.tenant}-{key.profile}-{key.window}"
 
 
-def schedule_of(window: Window, *, active: bool) -> Schedule:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """One deployment as it is to be."""
+
+    entrypoint: str
+    name: str
+    parameters: dict[str, str]
+    schedule: Schedule
+    tags: list[str]
+    description: str
+
+    @property
+    def title(self) -> str:
+        """What Prefect calls it."""
+        return f"{self.entrypoint.rpartition(':')[2].replace('_', '-')}/{self.name}"
+
+
+def forms_of(fleet: Fleet, key: RolloutKey, site: str, *, active: bool) -> Iterator[Form]:
+    """Yield the deployment of a rollout key, and of the looks that come before it."""
+    window, kind = fleet.window(key.window), RolloutKind(key.kind)
+    about = {"tenant": key.tenant, "profile": key.profile, "window": key.window, "site": site}
+    yield Form(
+        entrypoint=_FLOWS[kind],
+        name=deployment_name(key),
+        parameters=about,
+        schedule=schedule_of(window, active=active),
+        tags=_tags(fleet, key),
+        description=_description(fleet, key),
+    )
+    restarts = "-restarts" if kind is RolloutKind.RESTART else ""
+    for occasion, suffix, ahead in _LOOKS:
+        yield Form(
+            entrypoint="flows/check_readiness.py:check_readiness",
+            name=f"{deployment_name(key)}{restarts}-{suffix}",
+            parameters={**about, "occasion": occasion, "kind": kind.value},
+            schedule=schedule_of(window, active=active, ahead=ahead),
+            tags=_tags(fleet, key),
+            description=f"Looks whether the hosts of {deployment_name(key)} are ready for their "
+            "window. Changes nothing.",
+        )
+
+
+def schedule_of(window: Window, *, active: bool, ahead: timedelta = timedelta(0)) -> Schedule:
     """Return when Prefect starts a run: cron with a zone, the form that keeps local time.
 
-    The run itself asks the calendar again; a start outside the window does nothing.
+    The run itself asks the calendar again; a start outside the window does nothing. `ahead`: how
+    long before the window opens, by the local clock.
     """
-    # `*` for all seven: the UI then says "every day" instead of naming each.
-    some = ",".join(str((day + 1) % 7) for day in sorted(window.days))
+    minutes = 60 * window.start.hour + window.start.minute - int(ahead.total_seconds() // 60)
+    back, minute = divmod(minutes, 24 * 60)
+    # Cron counts from Sunday; `*` for all seven: the UI then says "every day".
+    some = ",".join(str(day) for day in sorted({(day + back + 1) % 7 for day in window.days}))
     days = "*" if len(set(window.days)) == 7 else some
     return Cron(
-        f"{window.start.minute} {window.start.hour} * * {days}",
+        f"{minute % 60} {minute // 60} * * {days}",
         timezone=window.zone,
         active=active,
         slug=window.name,
     )
 
 
-def _deploy(fleet: Fleet, key: RolloutKey, site: str, *, active: bool) -> str:
-    source = Flow.from_source(source=str(ROOT), entrypoint="flows/patch_rollout.py:patch_rollout")
+def _deploy(form: Form) -> UUID:
+    source = Flow.from_source(source=str(ROOT), entrypoint=form.entrypoint)
     if not isinstance(source, Flow):  # asynchronous inside an event loop only
         raise TypeError("deployments are made by synchronous code only")
-    name = deployment_name(key)
-    window = fleet.window(key.window)
-    source.deploy(
-        name=name,
+    made = source.deploy(
+        name=form.name,
         work_pool_name=POOL,
         build=False,
         push=False,
         print_next_steps=False,
         ignore_warnings=True,
-        parameters={
-            "tenant": key.tenant,
-            "profile": key.profile,
-            "window": key.window,
-            "site": site,
-        },
-        schedules=[schedule_of(window, active=active)],
-        tags=_tags(fleet, key),
-        description=_description(fleet, key),
+        parameters=form.parameters,
+        schedules=[form.schedule],
+        tags=form.tags,
+        description=form.description,
         concurrency_limit=ConcurrencyLimitConfig(
             # A second run of the same rollout would only wait for the first one's lease.
             limit=1,
             collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW,
         ),
     )
-    return name
+    if not isinstance(made, UUID):
+        raise TypeError("deployments are made by synchronous code only")
+    return made
 
 
 def _tags(fleet: Fleet, key: RolloutKey) -> list[str]:
@@ -123,8 +182,9 @@ def _description(fleet: Fleet, key: RolloutKey) -> str:
     told = f" **SIMULATED:** {played} of them are played, no machine is changed." if played else ""
     critical = [host.name for host in hosts if host.critical]
     waits = f" Waits for a signed approval before {', '.join(critical)}." if critical else ""
+    does = "Restarts what waits for it of" if key.kind == RolloutKind.RESTART else "Patches"
     return (
-        f"Patches {len(hosts)} hosts of **{fleet.tenant(key.tenant).title}** "
+        f"{does} {len(hosts)} hosts of **{fleet.tenant(key.tenant).title}** "
         f"in the window {key.window}.{waits}{told}"
     )
 
@@ -140,11 +200,11 @@ def _ensure_pool(client: SyncPrefectClient) -> None:
         return
 
 
-def _remove_vanished(client: SyncPrefectClient, wanted: set[str]) -> list[str]:
+def _remove_vanished(client: SyncPrefectClient, wanted: set[UUID]) -> list[str]:
     tagged = DeploymentFilter(tags=DeploymentFilterTags(all_=[MANAGED_TAG]))
     removed = []
     for deployment in client.read_deployments(deployment_filter=tagged):
-        if deployment.name not in wanted:
+        if deployment.id not in wanted:
             client.delete_deployment(deployment.id)
             removed.append(deployment.name)
     return removed

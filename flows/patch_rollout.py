@@ -6,7 +6,7 @@ All memory is in the ledger: a run that dies at any line is followed by one that
 
 from collections.abc import Sequence
 
-from prefect import flow, get_run_logger, runtime, tags
+from prefect import flow, runtime, tags
 from prefect.client.schemas.objects import State
 from prefect.flow_runs import suspend_flow_run
 from prefect.states import Completed, Failed
@@ -24,6 +24,7 @@ from tasks.host_steps import label, patch, preflight, prepare, shards, verify
 from tasks.opening import (
     finish,
     hooks_of,
+    hosts_left,
     note_step,
     note_wave,
     open_for,
@@ -31,28 +32,37 @@ from tasks.opening import (
     steps_done,
     what_next,
 )
+from tasks.readiness import ready_group, ready_wave
+from tasks.rolling_back import roll_back_one
 from tasks.rollout_steps import close, freeze, judge, report, run_hook, wait_until
+from tasks.run_log import run_log
 from tasks.show import Board, label_run, labels_of, show_plan, show_verdict
 from tasks.submitting import Futures, after, settled
 from tasks.workbench import Running, Workbench, open_workbench
 from wavemend.fleet import RolloutKey
+from wavemend.ledger.attempts import Refused
 from wavemend.ledger.rollouts import FINISHED, Lease
 from wavemend.plans import Plan
 from wavemend.reports import Answer
 from wavemend.rollout import (
     Action,
     AskApproval,
+    CheckWave,
     Close,
     Done,
     Gap,
     JudgeGate,
     Prepare,
     Report,
+    RollBackWave,
     RunWave,
     Soak,
     Verify,
 )
 from wavemend.steps.lease import hold
+
+HOOKED = "hooks begun"
+"""Step: hooks before the waves may have run, so those after them are due, whatever comes."""
 
 HOSTS_AT_ONCE = 32
 """Connections of one worker process; the budget of a wave is counted in the ledger, not here."""
@@ -79,8 +89,13 @@ def patch_rollout(
         site: Name of the `Wavemend Site` block.
         requester: Who asked for it; with four eyes, that person cannot approve it.
     """
-    bench = open_workbench(site)
     key = RolloutKey(tenant=tenant, profile=profile, window=window)
+    return carry_out(key, site, requester)
+
+
+def carry_out(key: RolloutKey, site: str, requester: str) -> State:
+    """Bring the rollouts of a key to their end, inside a flow run; return the last verdict."""
+    bench = open_workbench(site)
     told: State | None = None
     done: Futures = []
     # One left over from an earlier window is closed first; then the one of this window follows.
@@ -92,7 +107,7 @@ def patch_rollout(
         if row.state == FINISHED:
             return told or Completed(name="AlreadyDone", message=f"{row.id}: {row.reason}")
         told, done = _to_its_end(bench, key, row.id, [opened])
-    closed = f"the window {window} is not open: nothing was started"
+    closed = f"the window {key.window} is not open: nothing was started"
     return told or Failed(name="OutsideWindow", message=closed)
 
 
@@ -106,7 +121,7 @@ def _to_its_end(
         label_run(plan, str(runtime.flow_run.id))
         board = Board(bench.hands.ledger, plan)
         while not isinstance(action := what_next(running), Done):
-            get_run_logger().info("next: %s", type(action).__name__)
+            run_log().info("next: %s", type(action).__name__)
             with tags(*labels_of(plan, action)):
                 done = _take(running, action, done)
             board.move()
@@ -126,18 +141,30 @@ def _frozen_plan(
     names = [host.name for host in bench.fleet.members(key)]
     with tags(f"tenant:{key.tenant}"):
         looks = [after(opened, preflight, bench, name, lease.rollout_id) for name in names]
-        frozen = after(looks, freeze, bench, lease)
+        seen = ready_group(bench, lease.rollout_id, key.profile, settled(looks), looks)
+        frozen = after(seen, freeze, bench, lease)
         plan = frozen.result()
     show_plan(plan)
     return plan, [frozen]
 
 
-def _take(running: Running, action: Action, earlier: Futures) -> Futures:  # noqa: C901 - one case each
+def _take(running: Running, action: Action, earlier: Futures) -> Futures:  # noqa: C901, PLR0912 - one case each
     """Do one action; return the task runs that the next one comes after."""
     done: Futures = earlier
     match action:
         case Prepare(hosts):
-            done = _prepare(running, hosts, earlier)
+            done = _prepare(running, hosts, action.step, earlier)
+        case CheckWave(wave, hosts):
+            done, trouble = ready_wave(running, wave, hosts, earlier)
+            if trouble:
+                left = hosts_left(running)
+                done = [after(done, close, running, left, trouble)]
+            else:
+                note_step(running, action.step)
+        case RollBackWave(wave, hosts, reason):
+            done = [after(earlier, roll_back_one, running, name, reason) for name in hosts]
+            settled(done)
+            note_step(running, action.step, reason)
         case RunWave(wave, hosts):
             note_wave(running, wave)
             done = [
@@ -164,32 +191,38 @@ def _take(running: Running, action: Action, earlier: Futures) -> Futures:  # noq
     return done
 
 
-def _hooks(running: Running, when: str, earlier: Futures) -> tuple[Futures, str]:
-    """Run the profile's commands of one kind in order, each once; return why one failed, if any.
+def _hooks(running: Running, when: str, earlier: Futures) -> tuple[Futures, list[str]]:
+    """Run the profile's commands of one kind in order, each once; return what failed, if any.
 
-    What ran is a step in the ledger: a run that goes on after a crash does not repeat it.
+    What ran is a step in the ledger: a run that goes on after a crash does not repeat it. After
+    one that failed before the waves none follows; those after them all run.
     """
+    troubles: list[str] = []
     for number, argv in enumerate(hooks_of(running, when), start=1):
         title = f"{when} hook {number}"
-        if title in steps_done(running):
+        if title in steps_done(running) or (troubles and when == "before"):
             continue
         ran = after(earlier, run_hook, argv, title, argv[0])
         ran.wait()
-        if not ran.state.is_completed():
+        if ran.state.is_completed():
+            note_step(running, title)
+            earlier = [ran]
+        else:
             # What comes next must not depend on it: Prefect would not run it at all.
-            return earlier, f"{title} failed: {ran.state.message}"
-        note_step(running, title)
-        earlier = [ran]
-    return earlier, ""
+            troubles.append(f"{title} failed: {ran.state.message}")
+    return earlier, troubles
 
 
-def _prepare(running: Running, hosts: Sequence[str], earlier: Futures) -> Futures:
-    hooked, trouble = _hooks(running, "before", earlier)
-    if trouble:
-        return [after(hooked, close, running, tuple(hosts), trouble)]
+def _prepare(running: Running, hosts: Sequence[str], step: str, earlier: Futures) -> Futures:
+    note_step(running, HOOKED)
+    hooked, troubles = _hooks(running, "before", earlier)
+    if troubles:
+        return [after(hooked, close, running, hosts_left(running), troubles[0])]
     points: Futures = [after(hooked, prepare, running, name) for name in hosts]
-    settled(points)
-    note_step(running, "prepared")
+    refused = [found.reason for found in settled(points) if isinstance(found, Refused)]
+    if refused:  # everything was stopped meanwhile, or the cut-off has passed
+        return [after(points, close, running, hosts_left(running), refused[0])]
+    note_step(running, step)
     return points
 
 
@@ -205,7 +238,7 @@ def _approval(running: Running, earlier: Futures) -> Futures:
         # Ends this process; the run starts again from the top when somebody resumes it.
         given = suspend_flow_run(wait_for_input=form, key=asked.pause_key)
     except (ValueError, RuntimeError) as error:
-        get_run_logger().warning("resumed without a readable answer: %s", error)
+        run_log().warning("resumed without a readable answer: %s", error)
     return [after([asking], check_answer, running, asked, given)]
 
 
@@ -214,9 +247,10 @@ def _verify(running: Running, hosts: Sequence[str], earlier: Futures) -> Futures
     found = zip(hosts, settled(looks), strict=True)
     differences = [f"{name}: {difference}" for name, difference in found if difference]
     hooked: Futures = [*looks] or earlier
-    if "prepared" in steps_done(running):
-        hooked, trouble = _hooks(running, "after", hooked)
-        differences += [trouble] if trouble else []
+    if steps_done(running) & {HOOKED, "prepared"}:
+        # Also when one before failed, or the rollout was closed early.
+        hooked, troubles = _hooks(running, "after", hooked)
+        differences += troubles
     note_step(running, "verified", "\n".join(differences))
     return hooked
 

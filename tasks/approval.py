@@ -8,17 +8,21 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
-from prefect import get_run_logger, task
+from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.input import RunInput
 from pydantic import Field
 
+from tasks.run_log import run_log
 from tasks.show import SIMULATED, code, cves_shown, plain
 from tasks.workbench import Running
 from wavemend.approvals import Answer, statement
+from wavemend.errors import PlanError
+from wavemend.execution.restore_points import snapshotter
 from wavemend.ledger import rollouts
 from wavemend.ledger.approvals import OpenRequest, decisions
 from wavemend.plans import Plan, PlannedHost, PlannedPackage
+from wavemend.policy.care import RestorePointRule
 from wavemend.reports.text import counted
 from wavemend.reports.verdict import outcome_words
 from wavemend.steps.decide import ask, take_answer
@@ -55,7 +59,7 @@ class PatchApproval(RunInput):
 def ask_approval(running: Running, flow_run_id: str) -> OpenRequest:
     """Write the request that waits for an answer, or find the one that already does."""
     found = ask(running.bench.hands, running.lease, flow_run_id)
-    get_run_logger().info("request %s: waiting for an approver", found.request.id)
+    run_log().info("request %s: waiting for an approver", found.request.id)
     return found
 
 
@@ -78,7 +82,7 @@ def check_answer(running: Running, asked: OpenRequest, given: PatchApproval | No
     refusal = take_answer(
         running.bench.hands, asked.request, answer, running.tenant, running.plan.requester
     )
-    log = get_run_logger()
+    log = run_log()
     if refusal:
         log.warning("REFUSED: %s; nothing was changed", refusal)
     else:
@@ -87,11 +91,10 @@ def check_answer(running: Running, asked: OpenRequest, given: PatchApproval | No
 
 
 def so_far(running: Running) -> tuple[str, ...]:
-    """Return what became of the waves before, and what could be restored: as the ledger has it."""
+    """Return what became of the waves before, as the ledger has it, and what could be restored."""
     plan = running.plan
     with running.bench.hands.ledger.reading() as book:
         view = rollouts.read_view(book, plan.rollout)
-        points = rollouts.restore_points_of(book, plan.rollout)
     lines = []
     for wave in plan.waves:
         ended = [view.attempts[name].outcome for name in wave.hosts if name in view.attempts]
@@ -101,12 +104,22 @@ def so_far(running: Running) -> tuple[str, ...]:
         told = ", ".join(f"{count} {words}" for words, count in sorted(counts.items()))
         lines.append(f"{wave.name}: {told}")
     lines += [f"{left.name}: {outcome_words(left.outcome)}" for left in plan.excluded]
-    lines += [
-        f"to go back on {point.host}: {point.restores if point.proven else point.detail}"
-        for point in points
-        if plan.host(point.host).critical
-    ]
-    return tuple(lines)
+    return (*lines, *way_back(plan, running.bench.fleet.profile(plan.profile).restore_point))
+
+
+def way_back(plan: Plan, rule: RestorePointRule) -> tuple[str, ...]:
+    """Say what could be restored on the critical hosts: their points are made after the answer."""
+    if not any(host.critical and host.packages for host in plan.hosts):
+        return ()
+    try:
+        restores = snapshotter(rule).restores
+    except PlanError as error:
+        restores = str(error)
+    without = "blocked" if rule.required else "patched all the same"
+    return (
+        "to go back on critical hosts: a restore point is made after the approval, before the "
+        f"change ({restores}); without it a host is {without}",
+    )
 
 
 def explain(plan: Plan, asked: OpenRequest, refusal: str, known: Sequence[str] = ()) -> str:
@@ -143,6 +156,8 @@ def explain(plan: Plan, asked: OpenRequest, refusal: str, known: Sequence[str] =
 
 
 def _host_lines(host: PlannedHost) -> list[str]:
+    if not host.packages:
+        return [f"**{_named(host)}** ({code(host.address)}): no package, it is only restarted", ""]
     cves = len({cve for package in host.packages for cve in package.cves})
     lanes = Counter(package.lane for package in host.packages)
     told = ", ".join(f"{count} {lane}" for lane, count in sorted(lanes.items()))

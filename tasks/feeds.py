@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from prefect import get_run_logger, task
+from prefect import task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.events import emit_event
 from prefect.events.worker import EventsWorker
 
+from tasks.run_log import run_log
 from tasks.show import plain
 from tasks.workbench import Workbench
 from wavemend.advisories import FeedSnapshot
@@ -60,7 +61,7 @@ def refresh_one(bench: Workbench, feed: str) -> FeedResult:
     """Refresh one feed. It retries inside its own time budget, so Prefect does not."""
     config = config_of(bench, feed)
     (result,) = refresh(config, bench.site.feed_cache, bench.hands.clock())
-    log = get_run_logger()
+    log = run_log()
     if result.status in {FeedStatus.REFRESHED, FeedStatus.UNCHANGED}:
         log.info("%s: %s", feed, result.status)
     else:
@@ -111,7 +112,7 @@ def reassess(bench: Workbench) -> Reassessed:
     Then tell what became exploited, also what a scan or a plan judged first.
     """
     done = reassess_fleet(bench.hands, bench.new_assessor())
-    log = get_run_logger()
+    log = run_log()
     log.info("%d hosts, %d of them judged already", done.hosts, done.unchanged)
     tell(bench, done.newly_exploited)
     return done
@@ -128,7 +129,7 @@ def tell(bench: Workbench, items: Sequence[NewlyExploited]) -> None:
     """Send one event each, then note that they were sent: a crash repeats some, it loses none."""
     if not items:
         return
-    log = get_run_logger()
+    log = run_log()
     for item in items:
         log.warning("%s is exploited now: %s on %s", item.cve, item.package, ", ".join(item.hosts))
         emit_exploited(item)

@@ -4,13 +4,17 @@ Only looks are retried. A task that changes hosts is never retried by Prefect an
 the ledger knows what was begun, and the executor goes on from there.
 """
 
-from prefect import get_run_logger, task
+from functools import partial
+
+from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from tasks.run_log import run_log
 from tasks.workbench import Running, Workbench
 from wavemend.execution.attempt import attempt_host
 from wavemend.execution.drift import fleet_drift
-from wavemend.execution.order import Order
+from wavemend.execution.order import InForce, Order
+from wavemend.ledger.attempts import Refused
 from wavemend.observations import Look
 from wavemend.outcomes import Outcome
 from wavemend.snapshots import RestorePoint
@@ -46,7 +50,7 @@ def label(names: tuple[str, ...]) -> str:
 def preflight(bench: Workbench, name: str, rollout_id: str) -> Look:
     """Look at one host with a fresh package index. A host that does not answer is a value."""
     seen = preflight_host(bench.hands, bench.fleet.host(name), rollout_id)
-    log = get_run_logger()
+    log = run_log()
     if seen.facts is None:
         log.warning("%s: %s", name, seen.detail)
     else:
@@ -55,13 +59,16 @@ def preflight(bench: Workbench, name: str, rollout_id: str) -> Look:
     return seen
 
 
-@task(task_run_name="prepare {name}", tags=["reads-hosts"], cache_policy=NO_CACHE)
-def prepare(running: Running, name: str) -> RestorePoint:
+@task(task_run_name="prepare {name}", tags=["changes-hosts"], cache_policy=NO_CACHE, retries=0)
+def prepare(running: Running, name: str) -> RestorePoint | Refused:
     """Prove a restore point for one host before anything is changed."""
     bench, plan = running.bench, running.plan
     profile = bench.fleet.profile(plan.profile)
     point = prepare_host(bench.hands, running.lease, plan, bench.fleet.host(name), profile)
-    get_run_logger().info("%s: %s (%s)", name, point.detail, point.restores)
+    if isinstance(point, Refused):
+        run_log().warning("%s: no restore point was made: %s", name, point.reason)
+    else:
+        run_log().info("%s: %s (%s)", name, point.detail, point.restores)
     return point
 
 
@@ -82,13 +89,19 @@ def patch(running: Running, wave: str, names: tuple[str, ...], shown: str) -> tu
             host=bench.fleet.host(name),
             profile=bench.fleet.profile(plan.profile),
             tenant=running.tenant,
-            fleet_drift=fleet_drift(plan.host(name), running.in_force()),
+            ask=partial(_in_force, running, name),
         )
         outcome = attempt_host(bench.hands, order)
         played = "SIMULATED host, " if plan.host(name).simulated else ""
-        get_run_logger().info("%s: %s%s", name, played, outcome)
+        run_log().info("%s: %s%s", name, played, outcome)
         outcomes.append(outcome)
     return tuple(outcomes)
+
+
+def _in_force(running: Running, name: str) -> InForce:
+    """Return what the fleet in force says of a planned host at this moment."""
+    drift = fleet_drift(running.plan.host(name), running.in_force())
+    return InForce(tenant=running.tenant, fleet_drift=drift)
 
 
 @task(
@@ -103,5 +116,5 @@ def verify(running: Running, name: str) -> str:
     host = running.bench.fleet.host(name)
     _, difference = verify_host(running.bench.hands, running.plan, host, running.bench.assessor())
     if difference:
-        get_run_logger().warning("%s: %s", name, difference)
+        run_log().warning("%s: %s", name, difference)
     return difference

@@ -9,7 +9,9 @@ from tasks.workbench import Running, Workbench
 from wavemend.calendar.windows import Occurrence, Window, next_occurrences, occurrence_at
 from wavemend.fleet import RolloutKey
 from wavemend.ledger import rollouts
-from wavemend.ledger.tables import RolloutRow
+from wavemend.ledger.tables import (
+    RolloutRow,
+)
 from wavemend.plans import Plan, PlannedWave
 from wavemend.reporting import build_report
 from wavemend.reports import Verdict, verdict_of
@@ -79,9 +81,10 @@ def read_plan(bench: Workbench, rollout_id: str) -> Plan | None:
 def what_next(running: Running) -> Action:
     """Ask the core what the rollout does now."""
     hands = running.bench.hands
+    profile = running.bench.fleet.profile(running.plan.profile)
     with hands.ledger.reading() as book:
         view = rollouts.read_view(book, running.lease.rollout_id)
-    return next_action(running.plan, view, hands.clock())
+    return next_action(running.plan, view, hands.clock(), profile.roll_back)
 
 
 def hooks_of(running: Running, when: str) -> tuple[tuple[str, ...], ...]:
@@ -94,6 +97,13 @@ def steps_done(running: Running) -> frozenset[str]:
     """Return the phases that the ledger has as done."""
     with running.bench.hands.ledger.reading() as book:
         return rollouts.read_view(book, running.lease.rollout_id).steps
+
+
+def hosts_left(running: Running) -> tuple[str, ...]:
+    """Return the hosts of the plan that have no attempt yet, by name."""
+    with running.bench.hands.ledger.reading() as book:
+        known = rollouts.read_view(book, running.lease.rollout_id).attempts
+    return tuple(host.name for host in running.plan.hosts if host.name not in known)
 
 
 def note_step(running: Running, step: str, detail: str = "") -> None:

@@ -3,38 +3,49 @@
 import shlex
 from datetime import datetime
 
-from prefect import get_run_logger, task
+from prefect import task
 from prefect.cache_policies import NO_CACHE
-from prefect_shell import ShellOperation
+from prefect.events import emit_event
 
+from tasks.operating import operate
+from tasks.run_log import run_log
 from tasks.workbench import Running, Workbench
 from wavemend.errors import RolloutHalted
+from wavemend.fleet import RolloutKind
 from wavemend.ledger import rollouts
 from wavemend.ledger.rollouts import Lease
+from wavemend.operations import Operation
 from wavemend.plans import Plan, PlannedWave
 from wavemend.reporting import WrittenReport, write_rollout_report
 from wavemend.rollout import GateNumbers
 from wavemend.steps import waves
 from wavemend.steps.freeze import freeze_plan
+from wavemend.steps.freeze_restarts import freeze_restarts
+
+CLOSED_EVENT = "wavemend.rollout.closed"
+"""A rollout stopped before its last host: an automation can page somebody."""
 
 
 @task(task_run_name="freeze plan", cache_policy=NO_CACHE)
 def freeze(bench: Workbench, lease: Lease) -> Plan:
     """Match, rank and plan; the plan's digest is what is approved and what runs."""
-    assessor = bench.assessor()
-    for warning in assessor.intelligence.warnings:
-        get_run_logger().warning("%s", warning)
     with bench.hands.ledger.reading() as book:
         row = rollouts.get_rollout(book, lease.rollout_id)
-    plan = freeze_plan(bench.hands, lease, row, bench.fleet, assessor)
-    get_run_logger().info("plan %s: %d hosts", plan.digest, len(plan.hosts))
+    if row.kind == RolloutKind.RESTART:
+        plan = freeze_restarts(bench.hands, lease, row, bench.fleet)
+    else:
+        assessor = bench.assessor()
+        for warning in assessor.intelligence.warnings:
+            run_log().warning("%s", warning)
+        plan = freeze_plan(bench.hands, lease, row, bench.fleet, assessor)
+    run_log().info("plan %s: %d hosts", plan.digest, len(plan.hosts))
     return plan
 
 
 @task(task_run_name="{title}", cache_policy=NO_CACHE)
 def wait_until(running: Running, title: str, until: datetime) -> None:
     """Wait for a soak or a gap to pass, by the wall clock that the ledger's times are in."""
-    get_run_logger().info("%s: until %s UTC", title, f"{until:%H:%M:%S}")
+    run_log().info("%s: until %s UTC", title, f"{until:%H:%M:%S}")
     hands = running.bench.hands
     while (left := (until - hands.clock()).total_seconds()) > 0:
         hands.sleep(min(left, 1.0))
@@ -44,7 +55,7 @@ def wait_until(running: Running, title: str, until: datetime) -> None:
 def judge(running: Running, wave: PlannedWave) -> GateNumbers:
     """Decide from observed outcomes whether the next wave may start."""
     numbers = waves.decide_gate(running.bench.hands, running.lease, wave)
-    log = get_run_logger()
+    log = run_log()
     told = f"gate {wave.name}: {numbers.good} good, {numbers.errors} errors"
     if numbers.passed:
         log.info("%s: passed", told)
@@ -56,8 +67,18 @@ def judge(running: Running, wave: PlannedWave) -> GateNumbers:
 @task(task_run_name="close: {reason}", cache_policy=NO_CACHE)
 def close(running: Running, hosts: tuple[str, ...], reason: str) -> None:
     """Start nothing further; every host left gets `not_attempted` with the reason."""
-    waves.close(running.bench.hands, running.lease, running.plan, hosts, reason)
-    get_run_logger().warning("closed: %s (%d hosts not attempted)", reason, len(hosts))
+    plan = running.plan
+    waves.close(running.bench.hands, running.lease, plan, hosts, reason)
+    emit_event(
+        event=CLOSED_EVENT,
+        resource={
+            "prefect.resource.id": f"wavemend.rollout.{plan.rollout}",
+            "prefect.resource.name": plan.rollout,
+            "wavemend.tenant": plan.tenant,
+        },
+        payload={"reason": reason, "not_attempted": len(hosts), "hosts": list(hosts[:100])},
+    )
+    run_log().warning("closed: %s (%d hosts not attempted)", reason, len(hosts))
 
 
 @task(task_run_name="{title}: {shown}", tags=["runs-hooks"], cache_policy=NO_CACHE)
@@ -66,16 +87,13 @@ def run_hook(argv: tuple[str, ...], title: str, shown: str, seconds: float = 300
 
     Raises RolloutHalted when it fails or does not end in time.
     """
-    log = get_run_logger()
+    log = run_log()
     log.info("%s: %s", title, shlex.join(argv))
-    operation = ShellOperation(
-        commands=[f"timeout {seconds:.0f} {shlex.join(argv)}"], stream_output=False
-    )
-    try:
-        for line in operation.run():
-            log.info("%s", line)
-    except RuntimeError as error:
-        raise RolloutHalted(f"the {title}, {shown}, failed: {error}") from error
+    ended = operate(Operation(title=title, argv=argv, seconds=seconds))
+    for line in ended.output.splitlines():
+        log.info("%s", line)
+    if not ended.ok:
+        raise RolloutHalted(f"the {title}, {shown}, {ended.trouble}")
 
 
 @task(task_run_name="report", cache_policy=NO_CACHE)
@@ -89,5 +107,5 @@ def report(running: Running) -> WrittenReport:
         bench.site.reports,
         bench.hands.clock(),
     )
-    get_run_logger().info("%s", written.summary)
+    run_log().text(written.summary)
     return written

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from prefect import get_run_logger, task
+from prefect import task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
+from tasks.run_log import run_log
 from tasks.workbench import Workbench
 from wavemend.observations import subject_of
 from wavemend.steps.scan import scan_host
@@ -38,7 +39,7 @@ def scan(bench: Workbench, name: str) -> ScanLine:
     host = bench.fleet.host(name)
     seen, judged = scan_host(bench.hands, bench.assessor(), host)
     if seen.facts is None or judged is None:
-        get_run_logger().warning("%s: %s", name, seen.detail)
+        run_log().warning("%s: %s", name, seen.detail)
         note = f"{seen.reason}: {seen.detail}"
         return ScanLine(name, host.tenant, None, 0, "", 0, note)
     ranked = judged.ranked

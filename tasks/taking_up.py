@@ -1,9 +1,10 @@
 """Taking up rollouts whose run died: the ledger says which, Prefect only runs them."""
 
-from prefect import get_run_logger, task
+from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.settings import get_current_settings
 
+from tasks.run_log import run_log
 from tasks.workbench import Workbench
 from wavemend.cli.resume import resume_orphans
 
@@ -14,5 +15,5 @@ def take_up(bench: Workbench) -> list[str]:
     api = get_current_settings().api.url or ""
     lines = list(resume_orphans(bench.hands.ledger, api, bench.hands.clock()))
     for line in lines:
-        get_run_logger().info("%s", line)
+        run_log().info("%s", line)
     return lines

@@ -5,6 +5,7 @@ from datetime import timedelta
 from threading import Lock
 
 from blocks.site import WavemendSite
+from tasks.operating import operate
 from wavemend.errors import FleetError
 from wavemend.execution.hands import Hands
 from wavemend.feeds import DEFAULT_FEEDS
@@ -12,6 +13,7 @@ from wavemend.feeds.intelligence import load_intelligence
 from wavemend.fleet import Fleet, Tenant
 from wavemend.ledger.intake import current_fleet, digest_in_force, fleet_of, remembered_states
 from wavemend.ledger.rollouts import Lease
+from wavemend.ledger.store import Ledger
 from wavemend.plans import Plan
 from wavemend.site import Site, hands_of
 from wavemend.steps.assess import Assessor
@@ -74,7 +76,7 @@ class Running:
             planned = fleet_of(book, plan.fleet_digest)
             self._in_force = current_fleet(book)
         self._lock = Lock()
-        self.bench = Workbench(bench.site, planned, hands_of(bench.site, ledger, planned))
+        self.bench = Workbench(bench.site, planned, operating_hands(bench.site, ledger, planned))
         self.lease = lease
         self.plan = plan
 
@@ -102,6 +104,11 @@ def _tenant_of(name: str, planned: Fleet, in_force: Fleet) -> Tenant:
         return replace(planned.tenant(name), approvers=())
 
 
+def operating_hands(site: Site, ledger: Ledger, fleet: Fleet) -> Hands:
+    """Return the means of a worker: the operator's commands run through prefect-shell."""
+    return replace(hands_of(site, ledger, fleet), operate=operate)
+
+
 def open_workbench(site: str) -> Workbench:
     """Open the installation behind a `Wavemend Site` block of that name."""
     block = WavemendSite.load(site)
@@ -112,4 +119,4 @@ def open_workbench(site: str) -> Workbench:
     ledger.check()
     with ledger.reading() as book:
         fleet = current_fleet(book)
-    return Workbench(place, fleet, hands_of(place, ledger, fleet))
+    return Workbench(place, fleet, operating_hands(place, ledger, fleet))

@@ -12,6 +12,7 @@ from pathlib import Path
 from wavemend import errors
 from wavemend.errors import WavemendError
 from wavemend.inventory.fleet_docs import fleet_reference, fleet_schema_text
+from wavemend.inventory.manager_docs import manager_reference, manager_schema_text
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "reference"
@@ -81,6 +82,8 @@ def pages() -> Mapping[Path, str]:
         REFERENCE / "cli.md": cli_page(),
         REFERENCE / "fleet.md": fleet_reference(),
         REFERENCE / "fleet.schema.json": fleet_schema_text(),
+        REFERENCE / "manager.md": manager_reference(),
+        REFERENCE / "manager.schema.json": manager_schema_text(),
     }
 
 

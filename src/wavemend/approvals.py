@@ -25,6 +25,9 @@ class Request:
     plan_digest: str
     nonce: str
     expires_at: datetime
+    what: str = "approval"
+    """First line of what is signed: `approval` of a plan, or `rollback` of a `RollbackCase`, whose
+    digest stands in the plan's place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +56,7 @@ def statement(request: Request, decision: str, identity: str, reason: str) -> by
             hint="say why, in one sentence",
         )
     lines = (
-        "wavemend approval v1",
+        f"wavemend {request.what} v1",
         f"decision: {decision}",
         f"approver: {identity}",
         f"rollout: {request.rollout_id}",

@@ -202,6 +202,9 @@ _OF_A_HOST = {
     "and not to this host yet: it comes by itself, or is installed by hand.",
     "it would add or remove other packages": "It would add or remove other packages, which a "
     "rollout does not do: install it by hand and look at what it changes.",
+    "it would remove": "A rollout removes nothing: look at what goes, then install it by hand.",
+    "the host's preferences": "A pin on the host keeps it away: change /etc/apt/preferences.d.",
+    "Ubuntu Pro": "It is for subscribers: attach the host to the subscription with `pro attach`.",
 }
 """What the reasons of `Finding.withheld` mean, and the way out."""
 

@@ -3,6 +3,8 @@
 FEED_NAMES = frozenset(
     {
         "almalinux",
+        "alpine",
+        "arch",
         "cve",
         "debian",
         "debian-support",

@@ -4,6 +4,7 @@ A `Fleet` is whole or does not exist: every reference points somewhere and every
 is filled in. Lists are sorted by name, so that equal files give equal digests.
 """
 
+import json
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,10 +12,11 @@ from enum import StrEnum
 from typing import Protocol, TypeVar
 
 from wavemend.calendar.windows import Window
-from wavemend.documents import from_document, sha256, to_document
+from wavemend.declarations import Declaration
+from wavemend.documents import canonical, from_document, sha256, to_document
 from wavemend.errors import FleetError
 from wavemend.hosts import Host
-from wavemend.policy.profiles import Profile
+from wavemend.policy.profiles import Profile, RebootRule
 from wavemend.policy.waivers import Waiver
 from wavemend.selectors import Selector
 
@@ -81,6 +83,8 @@ class LoginSpec:
     known_hosts: str = ""
     ssh_config: str = ""
     become: tuple[str, ...] = ("sudo", "-n", "--")
+    become_password: str = ""
+    """Reference to the password that sudo asks for; empty: it asks for none."""
     connect_seconds: float = 15.0
 
 
@@ -97,16 +101,26 @@ class FeedSettings:
     """Address by feed, where it is not the feed's own."""
 
 
+class RolloutKind(StrEnum):
+    """What a rollout does to its hosts."""
+
+    PATCH = "patch"
+    RESTART = "restart"
+    """Only restarts those that wait for it, where restarts have a window of their own."""
+
+
 @dataclass(frozen=True, slots=True, order=True, kw_only=True)
 class RolloutKey:
-    """Hosts of one company under one profile in one window are patched in one rollout."""
+    """Hosts of one company under one profile in one window are changed in one rollout."""
 
     tenant: str
     profile: str
     window: str
+    kind: str = RolloutKind.PATCH
 
     def __str__(self) -> str:
-        return f"{self.tenant}/{self.profile}/{self.window}"
+        place = f"{self.tenant}/{self.profile}/{self.window}"
+        return place if self.kind == RolloutKind.PATCH else f"{self.kind}:{place}"
 
 
 class _Named(Protocol):
@@ -132,6 +146,8 @@ class Fleet:
     feeds: FeedSettings
     waivers: tuple[Waiver, ...] = ()
     """Accepted risks, sorted by id, the ones that ran out too: they are part of the history."""
+    managers: tuple[Declaration, ...] = ()
+    """Declared managers, sorted by name, with everything their files say."""
     source_path: str = ""
     """The file it was read from; relative references start in its folder. Not in the digest."""
     digest: str = ""
@@ -189,8 +205,33 @@ class Fleet:
         """Return each distinct company, profile and window that has hosts, sorted."""
         return tuple(sorted({_key_of(host) for host in self.hosts if host.profile}))
 
+    def restarts(self) -> tuple[RolloutKey, ...]:
+        """Return each company and profile whose restarts have a window of their own, sorted."""
+        windows = {
+            profile.name: profile.reboots.window
+            for profile in self.profiles
+            if profile.reboots.window and profile.reboot is not RebootRule.NEVER
+        }
+        keys = {
+            RolloutKey(
+                tenant=host.tenant,
+                profile=host.profile,
+                window=windows[host.profile],
+                kind=RolloutKind.RESTART,
+            )
+            for host in self.hosts
+            if host.profile in windows
+        }
+        return tuple(sorted(keys))
+
     def members(self, key: RolloutKey) -> tuple[Host, ...]:
-        """Return the hosts of one rollout, sorted by name."""
+        """Return the hosts of one rollout, sorted by name.
+
+        Of a restart: the company's hosts of that profile, in whichever window they are patched.
+        """
+        if key.kind == RolloutKind.RESTART:
+            mine = (key.tenant, key.profile)
+            return tuple(host for host in self.hosts if (host.tenant, host.profile) == mine)
         return tuple(host for host in self.hosts if host.profile and _key_of(host) == key)
 
 
@@ -201,7 +242,22 @@ def fleet_from_document(document: bytes, digest: str, *, source_path: str = "") 
             f"the stored fleet is not the one called {digest}",
             hint="the ledger was changed from outside; apply the fleet file again",
         )
-    return replace(from_document(Fleet, document), source_path=source_path, digest=digest)
+    fleet = from_document(Fleet, _of_today(document))
+    return replace(fleet, source_path=source_path, digest=digest)
+
+
+def _of_today(document: bytes) -> bytes:
+    """Return a stored fleet in today's form: what an older one demanded is demanded still.
+
+    Until 0.2 a profile said `require_restore_point`, today `restore_point.required`.
+    """
+    if b'"require_restore_point":true' not in document:
+        return document
+    data = json.loads(document)
+    for profile in data["profiles"]:
+        if profile.pop("require_restore_point", False):
+            profile.setdefault("restore_point", {})["required"] = True
+    return canonical(data)
 
 
 def group_members(group: Group, hosts: Sequence[Host]) -> tuple[Host, ...]:

@@ -3,6 +3,40 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
+
+from wavemend.packages import Target
+
+
+class Conffiles(StrEnum):
+    """What becomes of a configuration file that an administrator edited and an update replaces."""
+
+    KEEP = "keep"
+    """The edited file stays; the package's new one is laid beside it and named in the report."""
+    REPLACE = "replace"
+    """The package's new file comes in; the edited one is laid beside it."""
+
+
+class Services(StrEnum):
+    """What becomes of services that still run replaced files."""
+
+    LIST = "list"
+    """They are named, as a reason to reboot; nothing is restarted."""
+    RESTART = "restart"
+    """They are restarted at the end of the transaction, by the host's own tool."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManagerOptions:
+    """What a profile says about how its package manager is driven."""
+
+    conffiles: Conffiles = Conffiles.KEEP
+    services: Services = Services.LIST
+    sources: tuple[str, ...] = ()
+    """Managers beside the main one, sorted: `flatpak`, `snap`."""
+
+
+DEFAULT_OPTIONS = ManagerOptions()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +53,10 @@ class Host:
     host_keys: tuple[str, ...] = ()
     """Pinned keys, `<type> <base64>`. Empty: the login's known_hosts must hold the key."""
     manager: str = "apt"
+    """Name of a built-in manager, or of one the fleet declares."""
+    options: ManagerOptions = DEFAULT_OPTIONS
+    mac: str = ""
+    """Where a wake-on-LAN packet goes; empty: this host cannot be woken that way."""
     profile: str = ""
     """Empty: no profile matches, so the host is unmanaged: reported, never patched."""
     window: str = ""
@@ -41,7 +79,7 @@ class InstalledPackage:
     source: str
     source_version: str
     status: str = "ii"
-    """dpkg's two letters (wanted, state); `ii` is installed and whole."""
+    """dpkg's two letters (wanted, state); `ii` is installed and whole, for every manager."""
     module: str = ""
     """Module stream an RPM was built for, `nodejs:18`; empty for ordinary packages."""
 
@@ -62,6 +100,27 @@ class PendingUpdate:
     phased: bool = False
     kept_back: bool = False
     """Offered, but a plain upgrade would add or remove other packages."""
+    withheld: str = ""
+    """Why the host's manager would not take it at all, in plain words: a pin, a subscription."""
+    brings: tuple[Target, ...] = ()
+    """What else this update needs, sorted: new packages, and upgrades that come along with it."""
+    removes: tuple[str, ...] = ()
+    """Packages that this update would remove, sorted: such an update is never planned."""
+    cves: tuple[str, ...] = ()
+    """What the repository's own signed metadata says it fixes; empty where it says nothing."""
+    advisories: tuple[str, ...] = ()
+    """The repository's names of those statements, e.g. `RHSA-2024:1234`."""
+
+    @property
+    def not_taken(self) -> str:
+        """Why no rollout takes this update, holds and phasing apart; empty when one does."""
+        if self.withheld:
+            return self.withheld
+        if self.removes:
+            return f"it would remove {', '.join(self.removes)}"
+        if self.kept_back and not self.brings:
+            return "it would add or remove other packages"
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +130,27 @@ class FreeSpace:
     path: str
     free_bytes: int
     free_inodes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repository:
+    """One package source of a host, as its package manager sees it now."""
+
+    name: str
+    reachable: bool
+    signed: bool
+    """Its metadata or its packages are checked against a key; False: they are taken unsigned."""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BegunAttempt:
+    """One begin in a host's own journal of what wavemend did to it."""
+
+    attempt_id: str
+    fence: int
+    at: float
+    """Unix seconds, by the host's clock."""
 
 
 _SUSE_FAMILY = frozenset({"sles", "sled", "sles_sap", "sle_hpc", "sle_rt"})
@@ -107,6 +187,18 @@ class Facts:
     """Why refreshing the package index failed; empty when it worked."""
     rivals: tuple[str, ...] = ()
     """Other updaters active on the host, e.g. `unattended-upgrades`."""
+    repositories: tuple[Repository, ...] = ()
+    """Sorted by name; empty where the manager cannot tell."""
+    users: tuple[str, ...] = ()
+    """People logged in at the host, sorted; wavemend's own connections are none."""
+    inhibitors: tuple[str, ...] = ()
+    """What asks the host not to shut down, `<who>: <why>`, sorted."""
+    scheduled_shutdown: str = ""
+    """A shutdown or reboot that somebody scheduled on the host; empty when none is."""
+    boot_faults: tuple[str, ...] = ()
+    """Why the newest kernel may not come up: such a host must not be rebooted."""
+    journal: tuple[BegunAttempt, ...] = ()
+    """The last begins of the host's own journal, oldest first, at most 20."""
     simulated: bool = False
 
     @property
@@ -117,13 +209,19 @@ class Facts:
         """
         version = self.os_version
         major = version.partition(".")[0]
+        if not version:  # a rolling release
+            return tuple(name for name in (self.codename, self.os_id) if name)
         names = [self.codename, f"{self.os_id}-{version}", f"{self.os_id}-{major}"]
         if self.os_id in _SUSE_FAMILY:
             # The first release of a SUSE version writes no dot: 15 is 15.0. Its modules are named
             # after the server, whichever flavour the host is.
             exact = version if "." in version else f"{version}.0"
             names[1:] = [f"{self.os_id}-{exact}", f"sles-{exact}", f"{self.os_id}-{major}"]
-        return tuple(dict.fromkeys(name for name in names if name.strip("-")))
+        elif self.os_id == "alpine":
+            # A branch is major.minor; `edge` writes its day behind an underscore.
+            branch = "edge" if "_" in version else ".".join(version.split(".")[:2])
+            names[1:] = [f"alpine-{branch}"]
+        return tuple(dict.fromkeys(name for name in names if name))
 
     def version_of(self, name: str, arch: str = "") -> str:
         """Return the installed, whole version of a package, or an empty string."""

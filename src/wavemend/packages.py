@@ -21,6 +21,10 @@ class Transaction:
     removals: tuple[str, ...]
     refusal: str = ""
     """Why the manager would not do it at all; empty when it would."""
+    download_bytes: int | None = None
+    """What would be fetched; None where the manager does not say."""
+    install_bytes: int | None = None
+    """How much more the file system would hold afterwards; None where the manager does not say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

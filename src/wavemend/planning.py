@@ -1,6 +1,6 @@
 """Findings, policy and fleet make a plan. Pure: equal inputs give an equal digest."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -18,6 +18,7 @@ from wavemend.plans import (
     PlannedWave,
 )
 from wavemend.policy.profiles import Profile, Updates, WaveKind, WaveRule, place
+from wavemend.readiness import group_answer, judge_look, outcome_of
 from wavemend.scoring import RankedUpdate
 
 
@@ -46,6 +47,11 @@ class Candidate:
     ranked: tuple[RankedUpdate, ...]
     unfit: Mapping[tuple[str, str], str] = field(default_factory=dict)
     """Updates by name and architecture that the manager cannot be asked for, and why."""
+    strangers: tuple[str, ...] = ()
+    """Attempts in the host's own journal that the ledger does not know of."""
+
+
+PlanHost = Callable[[Candidate, Profile], PlannedHost | ExcludedHost]
 
 
 def make_plan(
@@ -53,18 +59,26 @@ def make_plan(
     profile: Profile,
     candidates: Sequence[Candidate],
     feeds: Sequence[FeedSnapshot],
+    *,
+    accepted: bool = False,
+    plan_host: PlanHost | None = None,
 ) -> Plan:
-    """Return the frozen plan. Every candidate is in it: planned, or excluded with a reason."""
+    """Return the frozen plan. Every candidate is in it: planned, or excluded with a reason.
+
+    `accepted`: somebody said that hosts which are not ready keep nobody back, whatever the
+    profile says. `plan_host`: what is planned for one host; its pending updates unless said.
+    """
     ordered = sorted(candidates, key=lambda candidate: candidate.host.name)
     planned: dict[str, PlannedHost] = {}
     excluded: list[ExcludedHost] = []
     for candidate in ordered:
-        made = _plan_host(candidate, profile)
+        made = (plan_host or plan_updates)(candidate, profile)
         if isinstance(made, PlannedHost):
             planned[made.name] = made
         else:
             excluded.append(made)
-    for left in _behind_a_lost_pilot(profile, ordered, planned, excluded):
+    waiting = _behind_the_group(profile, ordered, planned, accepted=accepted)
+    for left in waiting or _behind_a_lost_pilot(profile, ordered, planned, excluded):
         excluded.append(left)
         del planned[left.name]
     hosts = tuple(c.host for c in ordered if c.host.name in planned)
@@ -86,6 +100,24 @@ def make_plan(
         waves=_waves(profile, hosts, urgency),
         excluded=tuple(sorted(excluded, key=lambda left: left.name)),
     )
+
+
+def _behind_the_group(
+    profile: Profile,
+    candidates: Sequence[Candidate],
+    planned: Mapping[str, PlannedHost],
+    *,
+    accepted: bool,
+) -> list[ExcludedHost]:
+    """Return every planned host when the group's rule is that none goes without the others."""
+    found = [judge_look(candidate.look, strangers=candidate.strangers) for candidate in candidates]
+    answer = group_answer(profile.unready, found, accepted=accepted, time_left=False)
+    if answer.go_on:
+        return []
+    return [
+        ExcludedHost(name=name, outcome=Outcome.NOT_ATTEMPTED, reason=answer.reason)
+        for name in sorted(planned)
+    ]
 
 
 def _behind_a_lost_pilot(
@@ -118,81 +150,83 @@ def _behind_a_lost_pilot(
     return waiting
 
 
-def _plan_host(candidate: Candidate, profile: Profile) -> PlannedHost | ExcludedHost:
-    host, facts = candidate.host, candidate.look.facts
-    if facts is None:
-        return ExcludedHost(
-            name=host.name,
-            outcome=candidate.look.unseen_outcome,
-            reason=f"preflight: {candidate.look.reason}: {candidate.look.detail}",
-        )
-    if reason := _unfit(facts):
-        return ExcludedHost(name=host.name, outcome=Outcome.SKIPPED, reason=f"preflight: {reason}")
-    packages, left_out = [], []
+def plan_updates(candidate: Candidate, profile: Profile) -> PlannedHost | ExcludedHost:
+    """Return what is planned of a host's pending updates, or why it takes no part."""
+    host, look = candidate.host, candidate.look
+    readiness = judge_look(look, strangers=candidate.strangers)
+    if look.facts is None or not readiness.ready:
+        reason = f"preflight: {readiness.blocking[0]}"
+        return ExcludedHost(name=host.name, outcome=outcome_of(look), reason=reason)
+    packages: dict[_Key, PlannedPackage] = {}
+    left_out: dict[_Key, LeftOut] = {}
     for ranked in candidate.ranked:
-        if refusal := _not_planned(ranked, profile, candidate.unfit):
-            left_out.append(_left(ranked.update, *refusal))
+        if refusal := _not_planned(ranked, profile, candidate.unfit, look.facts):
+            left_out[_key(ranked.update)] = _left(ranked.update, *refusal)
         else:
-            packages.append(_package(ranked))
+            packages[_key(ranked.update)] = _package(ranked)
+    for ranked in candidate.ranked:
+        if _key(ranked.update) in packages:
+            for package in _brought(ranked, look.facts):
+                packages.setdefault((package.name, package.arch), package)
+    remaining = tuple(left for key, left in left_out.items() if key not in packages)
     if not packages:
-        return _nothing(host, left_out)
+        return _nothing(host, remaining)
     return PlannedHost(
         name=host.name,
         address=f"{host.address}:{host.port}",
         critical=host.critical,
         exposed=host.exposed,
-        simulated=host.simulated or facts.simulated,
-        machine_id=facts.machine_id,
-        host_key=candidate.look.peer_key,
-        packages=tuple(packages),
-        left_out=tuple(left_out),
+        simulated=host.simulated or look.facts.simulated,
+        machine_id=look.facts.machine_id,
+        host_key=look.peer_key,
+        packages=tuple(packages.values()),
+        left_out=remaining,
         reboot=profile.reboot,
     )
 
 
-def _unfit(facts: Facts) -> str:
-    """Say what keeps a host that answers from being patched; empty when nothing does."""
-    if facts.index_errors:
-        return f"the package index cannot be refreshed: {facts.index_errors[0]}"
-    if facts.broken:
-        names = ", ".join(f"{p.name} ({p.status})" for p in facts.broken)
-        return f"packages are not whole: {names}"
-    if facts.lock_holder:
-        return f"the package manager is in use by {facts.lock_holder}"
-    for space in facts.free_space:
-        if space.free_bytes < MIN_FREE_BYTES or 0 <= space.free_inodes < MIN_FREE_INODES:
-            return f"{space.path} is nearly full: {space.free_bytes // 1_048_576} MiB free"
-    if abs(facts.clock_skew_seconds) > MAX_SKEW_SECONDS:
-        return f"its clock is {facts.clock_skew_seconds:.0f} s off"
-    return ""
+_Key = tuple[str, str]
+"""Name and architecture of a package."""
 
 
-MIN_FREE_BYTES = 104_857_600
-"""100 MiB: below that dpkg runs out of space in the middle of an ordinary set of updates."""
-
-MIN_FREE_INODES = 2_000
-"""A kernel or a documentation package unpacks that many files."""
-
-MAX_SKEW_SECONDS = 30.0
-"""Beyond that, windows and the order of events in the evidence can no longer be trusted."""
+def _key(update: PendingUpdate) -> _Key:
+    return update.name, update.arch
 
 
 def _not_planned(
-    ranked: RankedUpdate, profile: Profile, unfit: Mapping[tuple[str, str], str]
+    ranked: RankedUpdate, profile: Profile, unfit: Mapping[_Key, str], facts: Facts
 ) -> tuple[PackageOutcome, str] | None:
     update = ranked.update
-    if reason := unfit.get((update.name, update.arch)):
+    if reason := unfit.get(_key(update)):
         return PackageOutcome.NOT_OFFERED, reason
     if update.held:
         return PackageOutcome.HELD, "on hold on the host"
     if update.phased:
         return PackageOutcome.PHASED, "the distribution has not released it to this host yet"
-    if update.kept_back:
-        return PackageOutcome.NOT_OFFERED, "it would add or remove other packages"
+    if reason := update.not_taken:
+        return PackageOutcome.NOT_OFFERED, reason
     if profile.updates is Updates.SECURITY and not (update.security or ranked.cves):
         reason = "not known to be a security update, and the profile takes only those"
         return PackageOutcome.NOT_ATTEMPTED, reason
+    new = [t.name for t in update.brings if not facts.version_of(t.name, t.arch)]
+    if new and not profile.new_packages:
+        reason = f"it needs packages new to the host, {', '.join(new)}: the profile takes none"
+        return PackageOutcome.NOT_ATTEMPTED, reason
     return None
+
+
+def _brought(ranked: RankedUpdate, facts: Facts) -> Iterator[PlannedPackage]:
+    """Plan what comes along with an update, with the urgency of that update."""
+    for target in ranked.update.brings:
+        yield PlannedPackage(
+            name=target.name,
+            arch=target.arch,
+            installed=facts.version_of(target.name, target.arch),
+            target=target.version,
+            origin=ranked.update.origin,
+            lane=ranked.priority.lane,
+            due=ranked.priority.due,
+        )
 
 
 def _left(update: PendingUpdate, outcome: PackageOutcome, reason: str) -> LeftOut:

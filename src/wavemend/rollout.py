@@ -4,14 +4,61 @@ The flow asks, does that one thing, writes it to the ledger, and asks again. Equ
 the equal answer, so any process that has the ledger can go on where another one died.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TypeAlias
 
 from wavemend.outcomes import Outcome
 from wavemend.plans import Plan, PlannedWave
+from wavemend.policy.care import RollBack
+from wavemend.rollout_actions import (
+    Action,
+    AskApproval,
+    CheckWave,
+    Close,
+    Done,
+    Gap,
+    JudgeGate,
+    Prepare,
+    Report,
+    RollBackWave,
+    RunWave,
+    Soak,
+    Verify,
+)
+
+__all__ = [
+    "Action",
+    "AskApproval",
+    "AttemptState",
+    "AttemptView",
+    "CheckWave",
+    "Close",
+    "Done",
+    "Gap",
+    "GateNumbers",
+    "JudgeGate",
+    "Prepare",
+    "Report",
+    "RollBackWave",
+    "RolloutView",
+    "RunWave",
+    "Soak",
+    "Standing",
+    "Verify",
+    "common_cause",
+    "errors_in",
+    "in_flight",
+    "judge_errors",
+    "judge_gate",
+    "next_action",
+]
+
+LOST_TOGETHER = 3
+LOST_WITHIN = timedelta(seconds=60)
+"""Hosts that vanish independently do not do so three in a minute: it is the bastion, the network
+or the update itself, and the next host would be the fourth."""
 
 
 class AttemptState(StrEnum):
@@ -37,11 +84,25 @@ class AttemptView:
     state: AttemptState
     outcome: Outcome | None = None
     ended_at: datetime | None = None
+    lost_at: datetime | None = None
+    """Since when the host does not answer; empty while it does."""
+    taken_back: bool = False
+    """True once a rollback of this attempt has ended, whatever came of it."""
+
+    @property
+    def is_good(self) -> bool:
+        """True when the host ended, and still is, in the state the plan wanted."""
+        return self.outcome is not None and self.outcome.is_good and not self.taken_back
+
+    @property
+    def is_bad(self) -> bool:
+        """True when the attempt counts as an error at the gate; one taken back does."""
+        return self.outcome is not None and (self.outcome.is_bad or self.taken_back)
 
     @property
     def uses_budget(self) -> bool:
         """True while the host may be out of service: running, unknown, lost or failed."""
-        return self.outcome is None or self.outcome.is_bad
+        return self.outcome is None or self.is_bad
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,81 +117,8 @@ class RolloutView:
     standing: Standing = Standing.NONE
     stopped: str = ""
     """Why the kill switch is engaged; empty when it is not."""
-
-
-@dataclass(frozen=True, slots=True)
-class Prepare:
-    """Prove a restore point for each of these hosts."""
-
-    hosts: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class RunWave:
-    """Attempt, or go on with, these hosts of a wave."""
-
-    wave: PlannedWave
-    hosts: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Soak:
-    """Leave the wave alone until then, watching nothing change."""
-
-    wave: PlannedWave
-    until: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """Leave the configured gap before this wave starts."""
-
-    wave: PlannedWave
-    until: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class JudgeGate:
-    """Decide from the outcomes whether the next wave may start."""
-
-    wave: PlannedWave
-
-
-@dataclass(frozen=True, slots=True)
-class AskApproval:
-    """Ask a named approver for a signature over this plan before this wave."""
-
-    wave: PlannedWave
-
-
-@dataclass(frozen=True, slots=True)
-class Close:
-    """Start no further host; each one left gets `not_attempted` with this reason."""
-
-    reason: str
-    hosts: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Verify:
-    """Look at every host that was touched once more."""
-
-    hosts: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """Write the report."""
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """Nothing is left to do."""
-
-
-Action: TypeAlias = (
-    Prepare | RunWave | Soak | Gap | JudgeGate | AskApproval | Close | Verify | Report | Done
-)
+    halted: str = ""
+    """Why this rollout stopped itself, for good; empty when it did not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,10 +132,17 @@ class GateNumbers:
     reason: str
 
 
-def next_action(plan: Plan, view: RolloutView, now: datetime) -> Action:
-    """Return the one thing to do now: same inputs, same answer, any number of times."""
+def next_action(
+    plan: Plan, view: RolloutView, now: datetime, roll_back: RollBack = RollBack.NEVER
+) -> Action:
+    """Return the one thing to do now: same inputs, same answer, any number of times.
+
+    `roll_back`: what the profile takes back by itself.
+    """
     if unfinished := _unfinished(plan, view):
         return unfinished
+    if roll_back is RollBack.WAVE and not view.stopped and (back := _wave_to_take_back(plan, view)):
+        return back
     if step := _step_before_waves(plan, view, now):
         return step
     if "closed" not in view.steps:
@@ -159,9 +154,9 @@ def next_action(plan: Plan, view: RolloutView, now: datetime) -> Action:
 
 def judge_gate(wave: PlannedWave, view: RolloutView) -> GateNumbers:
     """Decide a gate from terminal outcomes. Missing is not zero: too few observed is a failure."""
-    outcomes = [view.attempts[name].outcome for name in wave.hosts if name in view.attempts]
-    seen = [outcome for outcome in outcomes if outcome is not None]
-    good = sum(outcome.is_good for outcome in seen)
+    known = [view.attempts[name] for name in wave.hosts if name in view.attempts]
+    seen = [attempt for attempt in known if attempt.outcome is not None]
+    good = sum(attempt.is_good for attempt in seen)
     errors = errors_in(wave, view)
     # Hosts that were skipped by policy were never exposed to the patch: they prove nothing.
     observed = good + errors
@@ -182,17 +177,46 @@ def judge_gate(wave: PlannedWave, view: RolloutView) -> GateNumbers:
 
 def errors_in(wave: PlannedWave, view: RolloutView) -> int:
     """Count the hosts of a wave that ended badly; a host lost after its start is one of them."""
-    return sum(
-        attempt.outcome is not None and attempt.outcome.is_bad
-        for name, attempt in view.attempts.items()
-        if name in wave.members
-    )
+    members = wave.members
+    return sum(attempt.is_bad for name, attempt in view.attempts.items() if name in members)
 
 
 def in_flight(wave: PlannedWave, view: RolloutView) -> int:
     """Count the hosts of a wave that use its disruption budget right now."""
     members = wave.members
     return sum(attempt.uses_budget for name, attempt in view.attempts.items() if name in members)
+
+
+def common_cause(attempts: Mapping[str, AttemptView]) -> str:
+    """Name the hosts that were lost together, within a minute; empty when there are not three.
+
+    A lost host counts when its job runs, and when it ended unreachable: before its start too.
+    """
+    lost = sorted((view.lost_at, name) for name, view in attempts.items() if view.lost_at)
+    for (first, _), (last, _) in zip(lost, lost[LOST_TOGETHER - 1 :], strict=False):
+        if last - first <= LOST_WITHIN:
+            names = [name for at, name in lost if first <= at <= first + LOST_WITHIN]
+            more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+            return f"common cause: lost within a minute: {', '.join(sorted(names)[:10])}{more}"
+    return ""
+
+
+def _wave_to_take_back(plan: Plan, view: RolloutView) -> RollBackWave | None:
+    """Return the pilot that is to be taken back because one of its hosts was, if there is one."""
+    for wave in plan.waves:
+        known = {name: view.attempts[name] for name in wave.hosts if name in view.attempts}
+        back = [name for name, seen in known.items() if seen.outcome is Outcome.ROLLED_BACK]
+        patched = tuple(_patched(known))
+        reason = f"{', '.join(back)} of {wave.name} was not well after the change"
+        action = RollBackWave(wave, patched, reason)
+        if wave.kind == "pilot" and back and patched and action.step not in view.steps:
+            return action
+    return None
+
+
+def _patched(known: Mapping[str, AttemptView]) -> Iterator[str]:
+    changed = {Outcome.PATCHED, Outcome.PATCHED_REBOOT_PENDING}
+    return (name for name, seen in known.items() if seen.outcome in changed and not seen.taken_back)
 
 
 def _unfinished(plan: Plan, view: RolloutView) -> Action | None:
@@ -213,12 +237,21 @@ def _step_before_waves(plan: Plan, view: RolloutView, now: datetime) -> Action |
         return None
     if view.stopped:
         return Close(f"stopped: {view.stopped}", _untouched(plan, view))
+    if view.halted:
+        return Close(f"halted: {view.halted}", _untouched(plan, view))
     if "prepared" in view.steps or not plan.hosts:
         return None
     if now >= plan.last_start:
         # Nothing will be started any more, so nothing is prepared, and no hook is run.
         return Close("window: the cut-off has passed", _untouched(plan, view))
-    return Prepare(tuple(host.name for host in plan.hosts))
+    later = {name for wave in plan.waves if wave.kind == "critical" for name in wave.hosts}
+    names = (host.name for host in plan.hosts if host.name not in later)
+    return Prepare(_with_packages(plan, names))
+
+
+def _with_packages(plan: Plan, names: Iterable[str]) -> tuple[str, ...]:
+    """A host that is only restarted has nothing that a restore point could bring back."""
+    return tuple(name for name in names if plan.host(name).packages)
 
 
 def _within_wave(plan: Plan, wave: PlannedWave, view: RolloutView, now: datetime) -> Action:
@@ -242,7 +275,18 @@ def _within_wave(plan: Plan, wave: PlannedWave, view: RolloutView, now: datetime
         return Close("window: the cut-off has passed", _untouched(plan, view))
     if (until := _gap_until(plan, wave, view)) and now < until:
         return Gap(wave, until)
-    return RunWave(wave, waiting)
+    return _begin_wave(plan, wave, waiting, view)
+
+
+def _begin_wave(
+    plan: Plan, wave: PlannedWave, waiting: tuple[str, ...], view: RolloutView
+) -> Action:
+    # A snapshot holds a machine still: critical hosts get theirs only with the approval.
+    prepare = Prepare(_with_packages(plan, waiting), step=f"prepared {wave.name}")
+    if wave.kind == "critical" and prepare.hosts and prepare.step not in view.steps:
+        return prepare
+    check = CheckWave(wave, waiting)
+    return RunWave(wave, waiting) if check.step in view.steps else check
 
 
 def judge_errors(wave: PlannedWave, view: RolloutView) -> str:

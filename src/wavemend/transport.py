@@ -23,7 +23,9 @@ class Login:
     ssh_config: str = ""
     """Text of an OpenSSH client configuration (`~/.ssh/config`), for HostName, Port, ProxyJump."""
     become: tuple[str, ...] = ("sudo", "-n", "--")
-    """Argv prefix that makes a command run as root; empty when the login is root."""
+    """Argv prefix that makes a command run as root, by sudo or doas; empty: the login is root."""
+    become_password: str = field(default="", repr=False)
+    """What sudo asks for; only where `become` is sudo. Sent on stdin alone, never in an argv."""
     connect_seconds: float = 15.0
     """Bound on name lookup, connection, banner, key exchange and authentication together."""
 
@@ -32,19 +34,25 @@ class Login:
 class CommandResult:
     """How a command on a host ended.
 
-    `exit_status` comes from the protocol, never from text. Output is bounded: at most
-    `OUTPUT_BOUND` bytes per stream are kept (head and tail); `dropped_bytes` counts the rest.
+    `exit_status` comes from the protocol, never from text. Output is bounded: of stdout at most
+    `bound` bytes are kept (head and tail), of stderr `STDERR_BOUND`.
     """
 
     exit_status: int
     stdout: bytes
     stderr: bytes
     dropped_bytes: int
+    """Of stdout: more than 0 means that the answer is not whole."""
     seconds: float
+    dropped_stderr: int = 0
 
 
-OUTPUT_BOUND = 1_048_576
-"""Bytes kept per stream: a package list of 3,000 packages is about 300 KB; a flood is not kept."""
+OUTPUT_BOUND = 524_288
+"""Bytes kept of stdout: a package list of 3,000 packages is about 300 KB; a flood is not
+kept, and with its copies on the way costs less than 2 MiB."""
+
+STDERR_BOUND = 65_536
+"""Bytes kept of stderr, which only explains: a host that floods both costs no 2 MiB."""
 
 
 class Transport(Protocol):
@@ -63,7 +71,7 @@ class Transport(Protocol):
     def run_as_root(
         self, argv: Sequence[str], *, stdin: bytes = b"", deadline: float, bound: int = OUTPUT_BOUND
     ) -> CommandResult:
-        """Like `run`, through the login's `become`. LoginRefused if that asks for a password."""
+        """Like `run`, through the login's `become`. LoginRefused where that does not let it."""
         ...
 
     @property

@@ -1,8 +1,8 @@
 """Order of package versions, as the package managers themselves order them.
 
 Keys, not comparators: a list of versions is sorted with one key per version, and a key is computed
-once. To add a scheme (apk), add a member to `Scheme` and a function here, and prove it on recorded
-pairs.
+once. To add a scheme, add a member to `Scheme` and a function here, and prove it on recorded pairs
+or against the manager itself.
 """
 
 import re
@@ -16,6 +16,8 @@ class Scheme(StrEnum):
 
     DEB = "deb"
     RPM = "rpm"
+    PACMAN = "pacman"
+    APK = "apk"
     WINDOWS = "windows"
     """Build numbers, `10.0.20348.2227`."""
 
@@ -38,6 +40,30 @@ _RPM_PART = re.compile(r"[A-Za-z0-9._+%{}~^]+")
 _RPM_SEGMENT = re.compile(r"~|\^|[A-Za-z]+|[0-9]+")
 _RPM_TILDE, _RPM_END, _RPM_CARET, _RPM_LETTERS, _RPM_NUMBER = range(5)
 """What may stand in one place, the oldest first: 1.0~rc < 1.0 < 1.0^git < 1.0.a < 1.0.1."""
+
+# What makepkg allows in a pkgver and in a pkgrel, and a little more; a dash only separates the two.
+_ALPM_PART = re.compile(r"[!-,.0-9;-~]*[A-Za-z0-9]")
+_ALPM_SEGMENT = re.compile(r"([^A-Za-z0-9]*)([A-Za-z]+|[0-9]+)")
+_ALPM_LETTERS, _ALPM_END = 0, 1
+"""After a number, letters without anything between are older than the end: 1.0rc < 1.0 < 1.0.1."""
+
+_APK = re.compile(
+    r"(?P<first>[0-9]+)(?P<rest>(?:\.[0-9]+)*)(?P<letter>[a-z]?)"
+    r"(?P<suffixes>(?:_(?:alpha|beta|pre|rc|cvs|svn|git|hg|p)[0-9]*)*)"
+    r"(?:~(?P<commit>[0-9A-Fa-f]+))?(?:-r(?P<revision>[0-9]+))?"
+)
+_APK_SUFFIX = re.compile(r"_([a-z]+)([0-9]*)")
+_APK_SUFFIXES = {
+    name: rank
+    for rank, name in enumerate(
+        ("alpha", "beta", "pre", "rc", "", "", "", "", "cvs", "svn", "git", "hg", "p")
+    )
+    if name
+}
+_APK_END, _APK_REVISION, _APK_COMMIT, _APK_SUFFIX_NUMBER = range(4, 8)
+_APK_LETTER, _APK_NUMBER = 13, 14
+"""What may stand in one place, the oldest first: 1_rc < 1 < 1-r1 < 1~abc < 1_p < 1a < 1.1; a
+suffix's own rank is in between."""
 
 _BUILD = re.compile(r"[0-9]+(\.[0-9]+){1,4}")
 
@@ -136,6 +162,70 @@ def rpm_key(evr: str) -> VersionKey:
     )
 
 
+def _alpm_part_key(part: str) -> tuple[int, ...]:
+    """Flatten the segments; how many signs stand before one counts, not which."""
+    key: list[int] = []
+    after_number = True
+    for signs, segment in _ALPM_SEGMENT.findall(part):
+        number = segment.isdigit()
+        # The more signs, the newer; with as many, a number is newer than letters.
+        place = 2 + 2 * len(signs) + number
+        key.append(place if signs or number or not after_number else _ALPM_LETTERS)
+        key.extend((int(segment),) if number else (*map(ord, segment), _END))
+        after_number = number
+    key.append(_ALPM_END)
+    return tuple(key)
+
+
+@lru_cache(maxsize=_CACHED_VERSIONS)
+def pacman_key(version: str) -> VersionKey:
+    """Return a sort key that orders `epoch:pkgver-pkgrel` exactly as pacman's vercmp does.
+
+    Raises ValueError, naming the version, for what is not one. A version without pkgrel is none:
+    vercmp calls it equal to every pkgrel. Nor is one whose part ends with a sign: vercmp puts
+    `1..a` above `1.1`, that above `1.`, and `1.` above `1..a`, which is no order.
+    """
+    if len(version) > LONGEST_VERSION:
+        raise ValueError(f"{version[:40]!r}… is not a pacman version: {len(version)} characters.")
+    head, colon, rest = version.partition(":")
+    if colon and not (head.isascii() and head.isdigit()):
+        raise ValueError(f"{version!r} is not a pacman version: the epoch is not a number.")
+    pkgver, dash, pkgrel = (rest if colon else version).partition("-")
+    if not dash:
+        raise ValueError(f"{version!r} is not a pacman version: it has no pkgrel.")
+    for part in (pkgver, pkgrel):
+        if not _ALPM_PART.fullmatch(part):
+            raise ValueError(f"{version!r} is not a pacman version: bad part {part!r}.")
+    return int(head) if colon else 0, _alpm_part_key(pkgver), _alpm_part_key(pkgrel)
+
+
+@lru_cache(maxsize=_CACHED_VERSIONS)
+def apk_key(version: str) -> VersionKey:
+    """Return a sort key that orders Alpine's versions exactly as apk-tools 3 does.
+
+    apk-tools 2 differs only in numbers with leading zeros and more digits behind them. Raises
+    ValueError, naming the version, for what `apk version --check` does not accept.
+    """
+    found = _APK.fullmatch(version) if len(version) <= LONGEST_VERSION else None
+    if found is None:
+        raise ValueError(f"{version[:80]!r} is not an apk version.")
+    key = [int(found["first"])]
+    for number in found["rest"].split(".")[1:]:
+        # A leading zero makes it text, as in Gentoo: 1.05 < 1.5, and 8.2.0015 < 8.2.002.
+        text = number.startswith("0")
+        key += (_APK_NUMBER, 0, *map(ord, number), _END) if text else (_APK_NUMBER, 1, int(number))
+    if found["letter"]:
+        key += (_APK_LETTER, ord(found["letter"]))
+    for name, number in _APK_SUFFIX.findall(found["suffixes"]):
+        key.append(_APK_SUFFIXES[name])
+        key += (_APK_SUFFIX_NUMBER, int(number)) if number else ()
+    if found["commit"]:
+        key += (_APK_COMMIT, *map(ord, found["commit"]), _END)
+    if found["revision"]:
+        key += (_APK_REVISION, int(found["revision"]))
+    return 0, (*key, _APK_END), ()
+
+
 @lru_cache(maxsize=_CACHED_VERSIONS)
 def windows_key(build: str) -> VersionKey:
     """Return a sort key for Windows build numbers, two to five numbers with dots between them.
@@ -159,6 +249,10 @@ def key_of(scheme: Scheme, version: str) -> VersionKey:
             return deb_key(version)
         case Scheme.RPM:
             return rpm_key(version)
+        case Scheme.PACMAN:
+            return pacman_key(version)
+        case Scheme.APK:
+            return apk_key(version)
         case Scheme.WINDOWS:
             return windows_key(version)
 
@@ -170,5 +264,9 @@ def order_name(scheme: Scheme) -> str:
             return "dpkg"
         case Scheme.RPM:
             return "rpm"
+        case Scheme.PACMAN:
+            return "pacman"
+        case Scheme.APK:
+            return "apk"
         case Scheme.WINDOWS:
             return "Windows builds"

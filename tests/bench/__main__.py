@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tests.bench import feeds, scoring
 from tests.bench.matching import bench_matching
+from tests.bench.rivals import bench_rivals
 from wavemend.hosts import Host
 from wavemend.testing.simulated_hosts import SimulatedLab
 from wavemend.transport import Login
@@ -42,6 +43,8 @@ def main() -> int:
     scoring.main()
     feeds.main()
     bench_matching()
+    print("\nAgainst the field, on the same real hosts; this takes some minutes")
+    bench_rivals()
     return 0
 
 

@@ -25,7 +25,9 @@ from wavemend.hosts import Host
 from wavemend.ledger import attempts, rollouts
 from wavemend.ledger.rollouts import Lease
 from wavemend.ledger.store import Ledger
-from wavemend.ledger.tables import AttemptRow
+from wavemend.ledger.tables import (
+    AttemptRow,
+)
 from wavemend.managers.apt import APT
 from wavemend.outcomes import PackageOutcome
 from wavemend.plans import Plan, PlannedHost, PlannedPackage
@@ -132,6 +134,7 @@ class Bench:
     )
     tenant: Tenant = TENANT
     shift: timedelta = timedelta(0)
+    fleet_digest: str = "sha256:fleet"
     plan: Plan = field(default_factory=any_plan)
     owners: Iterator[int] = field(default_factory=itertools.count)
 
@@ -195,6 +198,7 @@ class Bench:
         )
         self.plan = replace(
             any_plan(),
+            fleet_digest=self.fleet_digest,
             window_start=self.opened_at - HOUR,
             window_end=self.opened_at + 2 * HOUR,
             last_start=self.opened_at + HOUR,

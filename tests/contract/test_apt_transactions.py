@@ -12,9 +12,18 @@ from hypothesis import strategies as st
 from tests.contract.local_root import LocalRoot
 from tests.unit.apt_cases import RECORDED, Replies, read, recorded
 from wavemend.errors import PlanError
-from wavemend.hosts import Facts, InstalledPackage, PendingUpdate
-from wavemend.managers.apt import APT, explain_exit
+from wavemend.hosts import (
+    Conffiles,
+    Facts,
+    InstalledPackage,
+    ManagerOptions,
+    PendingUpdate,
+    Services,
+)
+from wavemend.managers.apt import APT, AptManager, explain_exit
+from wavemend.managers.apt.parse import read_sizes
 from wavemend.managers.apt.targets import word_of
+from wavemend.managers.reading.sections import Section
 from wavemend.outcomes import PackageOutcome, PackageResult
 from wavemend.packages import JobEnd, Target, Transaction
 
@@ -24,6 +33,7 @@ def target(name: str, version: str, arch: str = "all") -> Target:
 
 
 ZIP = target("zip", "3.0-13+deb12u1", "amd64")
+REPLACE = ManagerOptions(conffiles=Conffiles.REPLACE, services=Services.RESTART)
 
 
 def rehearsed(name: str) -> Transaction:
@@ -38,6 +48,28 @@ def test_a_rehearsal_names_everything_that_would_be_installed() -> None:
         target("lab-dep", "1.0"),
         target("lab-newdep", "1.1"),
     )
+
+
+def test_a_rehearsal_knows_its_size_where_apt_says_it() -> None:
+    sized, unsized = rehearsed("rehearse-with-sizes"), rehearsed("rehearse-as-planned")
+
+    assert (sized.download_bytes, sized.install_bytes) == (498_456 + 230_316, 147_000)
+    assert (unsized.download_bytes, unsized.install_bytes) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("words", "size"),
+    [
+        ("After this operation, 0 B of additional disk space will be used.", 0),
+        ("After this operation, 1,024 kB of additional disk space will be used.", 1_024_000),
+        ("After this operation, 12.3 MB of additional disk space will be used.", 12_300_000),
+        ("After this operation, 2.5 GB disk space will be freed.", -2_500_000_000),
+        ("After this operation, many B of additional disk space will be used.", None),
+    ],
+)
+def test_room_is_read_in_apts_own_units(words: str, size: int | None) -> None:
+    assert read_sizes(Section(lines=(words,), errors=(), status=0)) == (0, size)
+    assert read_sizes(Section(lines=(words,), errors=(), status=100)) == (None, None)
 
 
 def test_a_rehearsal_names_what_would_be_removed() -> None:
@@ -140,6 +172,31 @@ def test_the_job_removes_nothing_asks_nothing_and_waits_for_a_lock_a_bounded_tim
         assert option in args
 
 
+def test_going_back_allows_older_versions_and_still_removes_nothing() -> None:
+    args = AptManager(options=REPLACE).undo_script([ZIP]).args
+
+    assert args[-3:] == ("install", "--", "zip:amd64=3.0-13+deb12u1")
+    assert {"-oAPT::Get::Allow-Downgrades=true", "--no-remove"} <= set(args)
+    assert "-oAPT::Get::Allow-Downgrades=false" not in args
+    assert "-oDpkg::Options::=--force-confold" in args, "an undo replaces no edited file"
+    with pytest.raises(PlanError):
+        APT.undo_script([target("zip", "")])
+
+
+def test_what_a_profile_replaces_is_not_left_to_the_packages_default() -> None:
+    args = AptManager(options=REPLACE).apply_script([ZIP]).args
+
+    assert args[:2] == ("a", "new")
+    assert "-oDpkg::Options::=--force-confnew" in args
+    assert not [word for word in args if word.endswith(("confold", "confdef"))]
+
+
+def test_no_command_takes_what_is_not_signed() -> None:
+    for job in (APT.apply_script([ZIP]), APT.undo_script([ZIP]), APT.repair_script()):
+        assert "-oAPT::Get::AllowUnauthenticated=false" in job.args
+        assert "--allow-unauthenticated" not in job.args
+
+
 def test_the_script_holds_no_data_and_is_the_same_for_every_plan() -> None:
     assert APT.apply_script([ZIP]).text == APT.apply_script([target("foo", "1")]).text
 
@@ -201,7 +258,8 @@ def test_apt_get_gets_exactly_the_arguments_no_stdin_and_a_quiet_environment(
     targets = [target("foo", "2"), ZIP]
     run_apply(host, targets)
 
-    assert (host.root / "argv").read_text().splitlines() == list(APT.apply_script(targets).args)
+    args = APT.apply_script(targets).args
+    assert (host.root / "argv").read_text().splitlines() == list(args[2:])
     assert (host.root / "stdin").read_bytes() == b""
     environment = (host.root / "env").read_text().splitlines()
     for setting in (
@@ -270,6 +328,36 @@ def test_one_failing_package_leaves_the_others_installed() -> None:
     assert (failed.before, failed.after) == ("1.0", "1.1")
     assert "half done (iF, 1.1)" in failed.detail
     assert "post-installation script subprocess returned error exit status 1" in failed.detail
+
+
+def test_a_file_that_gave_way_is_named_with_where_the_hosts_own_is() -> None:
+    after = _with_version(BEFORE, "zip", ZIP.version)
+    log = b"wavemend-replaced zip /etc/zip.conf\n"
+
+    result = judged([ZIP], after, status=0, log=log)["zip"]
+    assert result.outcome is PackageOutcome.INSTALLED
+    assert result.detail == "replaced /etc/zip.conf; the host's own is beside it"
+
+
+def test_a_package_that_was_to_be_new_and_is_not_there_is_a_failure() -> None:
+    results = judged([target("wm-extra", "2.0")], BEFORE, log=b"")
+
+    assert results["wm-extra"].outcome is PackageOutcome.FAILED
+    assert results["wm-extra"].detail == "not installed: apt-get reports an error"
+    there = InstalledPackage(
+        name="wm-extra", version="2.0", arch="all", source="wm-extra", source_version="2.0"
+    )
+    after = dataclasses.replace(BEFORE, installed=(*BEFORE.installed, there))
+    new = judged([target("wm-extra", "2.0")], after)["wm-extra"]
+    assert (new.before, new.after, new.outcome) == ("", "2.0", PackageOutcome.INSTALLED)
+
+
+def test_an_undo_that_did_not_go_back_says_why_and_not_that_nothing_is_offered() -> None:
+    older = target("zip", "3.0-12", "amd64")
+
+    result = judged([older], BEFORE, log=b"E: Sub-process returned an error code\n")["zip"]
+    assert result.outcome is PackageOutcome.FAILED
+    assert result.detail.startswith("still at 3.0-13: ")
 
 
 def test_an_exit_status_of_zero_installs_nothing_by_itself() -> None:

@@ -5,6 +5,7 @@ Real SSH to simulated hosts: real connections, shells, jobs and files; apt and d
 
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -19,7 +20,8 @@ from wavemend.execution.jobs import read_journal
 from wavemend.hosts import Host
 from wavemend.ledger import approvals, attempts
 from wavemend.outcomes import Outcome, PackageOutcome
-from wavemend.policy.profiles import Probe, RebootRule
+from wavemend.policy.care import Probe
+from wavemend.policy.profiles import RebootRule
 from wavemend.steps import decide
 from wavemend.testing.simulated.spec import HostSpec
 from wavemend.testing.simulated_hosts import SimulatedLab
@@ -375,18 +377,28 @@ def test_a_profile_that_never_reboots_says_that_the_reboot_is_pending(site: Site
 # --- probes --------------------------------------------------------------------------------------
 
 
-def test_a_probe_that_fails_makes_a_whole_installation_a_failed_host(site: Site) -> None:
+def test_a_probe_that_fails_after_the_change_makes_a_whole_installation_a_failed_host(
+    site: Site,
+) -> None:
     bench = site.bench()
+    old = (
+        "test \"$(dpkg-query -W -f '${Version}' wm-fine)\" = 1.0 || { echo no answer >&2; exit 7; }"
+    )
     bench.profile = replace(
         bench.profile,
         probes=(
             Probe(name="there", argv=("sh", "-c", 'test -s "$WAVEMEND_ROOT/etc/hostname"')),
-            Probe(name="shop", argv=("sh", "-c", "echo no answer >&2; exit 7")),
+            Probe(name="shop", argv=("sh", "-c", old)),
         ),
     )
     bench.freeze("wm-fine")
+    leapt = [0.0]
 
-    assert attempt(bench) is Outcome.FAILED
+    def sleep(seconds: float) -> None:
+        leapt[0] += seconds
+
+    hands = replace(bench.hands(), sleep=sleep, monotonic=lambda: time.monotonic() + leapt[0])
+    assert attempt_host(hands, bench.order()) is Outcome.FAILED
     assert bench.row().reason == "probe shop: exit status 7 no answer"
     assert bench.packages() == {"wm-fine": PackageOutcome.INSTALLED}
     proof = attempts.evidence_of(bench.row())

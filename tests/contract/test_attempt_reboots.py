@@ -20,10 +20,11 @@ from tests.contract.test_attempt_deaths import at_each, installs
 from wavemend.errors import ConnectionLost, HostUnreachable
 from wavemend.execution.attempt import attempt_host
 from wavemend.execution.hands import Hands
-from wavemend.execution.reboot import BACK_SECONDS, MAX_REBOOTS
+from wavemend.execution.reboot import MAX_REBOOTS
 from wavemend.hosts import Host
 from wavemend.ledger import attempts, rollouts
 from wavemend.outcomes import Outcome
+from wavemend.policy.care import RebootManners
 from wavemend.policy.profiles import RebootRule
 from wavemend.rollout import judge_gate
 from wavemend.testing.simulated.catalogue import new_catalogue
@@ -34,6 +35,7 @@ from wavemend.transport import OUTPUT_BOUND, CommandResult, Transport
 
 pytestmark = pytest.mark.skipif(shutil.which("flock") is None, reason="flock is missing")
 
+BACK_SECONDS = RebootManners().back_within.total_seconds()
 RULES = (RebootRule.IF_NEEDED, RebootRule.ALWAYS)
 START = "/bin/sh -c IFS= read"
 """How the command that starts a job is named among a fate's places."""

@@ -27,7 +27,9 @@ from wavemend.execution.order import Order
 from wavemend.fleet import FeedSettings, Fleet
 from wavemend.hosts import Host
 from wavemend.ledger import rollouts
-from wavemend.ledger.tables import DecisionRow
+from wavemend.ledger.tables import (
+    DecisionRow,
+)
 from wavemend.outcomes import Outcome, PackageOutcome
 from wavemend.plans import LeftOut
 from wavemend.steps import decide

@@ -13,7 +13,7 @@ from tools.generate_docs import pages
 from wavemend import errors
 from wavemend.cli.app import app
 from wavemend.errors import WavemendError
-from wavemend.ledger import tables
+from wavemend.ledger import care_tables, judgement_tables, tables
 from wavemend.outcomes import Outcome, PackageOutcome
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -153,7 +153,9 @@ def test_the_readme_names_every_exit_code() -> None:
 
 def test_the_ledger_page_names_every_table_and_outcome() -> None:
     page = (ROOT / "docs" / "reference" / "ledger.md").read_text()
-    kept = [value for value in vars(tables).values() if hasattr(value, "__table__")]
+    modules = (care_tables, judgement_tables, tables)
+    found = [value for module in modules for value in vars(module).values()]
+    kept = [value for value in found if hasattr(value, "__table__")]
     names = [*(table.__tablename__ for table in kept), *Outcome, *PackageOutcome]
 
     assert kept

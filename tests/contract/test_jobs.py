@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from tests.contract.local_root import LocalRoot
 from wavemend.errors import HostAnswerInvalid, PlanError
 from wavemend.execution import jobs
 from wavemend.execution.jobs import (
+    Cleaned,
     JobSpec,
     JobState,
     JobView,
@@ -24,6 +26,7 @@ from wavemend.execution.jobs import (
     read_job,
     read_journal,
     remove_job,
+    remove_old_jobs,
     start_job,
 )
 from wavemend.packages import JobScript
@@ -668,3 +671,113 @@ def _holders(path: Path) -> list[int]:
         except OSError:
             continue
     return sorted(set(found))
+
+
+# --- never too late ---------------------------------------------------------------------------
+
+
+def test_a_start_that_reaches_the_host_too_late_begins_nothing(host: LocalRoot) -> None:
+    job = spec(f"echo once >>{host.root}/effects")
+    late = start(host, replace(job, not_after=int(time.time()) - 1))
+
+    assert late.state is JobState.REFUSED_LATE
+    assert b"the host's clock is past" in late.log
+    assert read(host).state is JobState.ABSENT
+    assert read_journal(host, deadline=60) == ()
+    assert not (host.root / "effects").exists()
+
+    start(host, replace(job, not_after=int(time.time()) + 60))
+    assert until(host, JobState.ENDED).exit_status == 0
+    again = start(host, replace(job, not_after=int(time.time()) - 1))
+    assert again.state is JobState.ENDED, "what began in time is reported, not refused"
+    assert (host.root / "effects").read_text() == "once\n"
+
+
+def test_a_runner_that_was_held_up_until_it_is_too_late_begins_nothing(
+    systemd_host: LocalRoot,
+) -> None:
+    """The machine was paused, or the unit waited: the check is the runner's, at the last moment."""
+    _program(
+        systemd_host, "systemd-run", SYSTEMD_RUN.replace('setsid "$@"', '(sleep 3; setsid "$@")')
+    )
+    job = spec(f"echo once >>{systemd_host.root}/effects")
+
+    view = start(systemd_host, replace(job, not_after=int(time.time()) + 1))
+
+    assert view.state is JobState.REFUSED_LATE
+    assert read(systemd_host).state is JobState.ABSENT
+    assert not (systemd_host.root / "effects").exists()
+
+
+@pytest.mark.parametrize("not_after", [-1, 10**11])
+def test_a_last_start_out_of_form_is_refused_before_anything_is_sent(
+    host: LocalRoot, not_after: int
+) -> None:
+    with pytest.raises(PlanError, match="no time a start may end at"):
+        start(host, replace(spec("true"), not_after=not_after))
+    assert host.asked == []
+
+
+# --- what stays on the host is bounded --------------------------------------------------------
+
+
+def test_old_jobs_are_removed_and_remembered_and_running_ones_left_alone(host: LocalRoot) -> None:
+    effects = host.root / "effects"
+    start(host, spec(f"until [ -e {host.root}/go ]; do sleep 0.1; done", attempt="a-still-running"))
+    for number in range(4):
+        attempt = f"a-old-job-{number}"
+        start(host, spec(f"echo {number} >>{effects}", attempt=attempt))
+        until(host, JobState.ENDED, attempt=attempt)
+        _wait_for(lambda: not _holders(host.root / f"var/lib/wavemend/jobs/{attempt}/run.lock"))  # noqa: B023
+        time.sleep(0.02)
+
+    cleaned = remove_old_jobs(host, keep=2, deadline=60)
+
+    (host.root / "go").touch()
+    assert (cleaned.removed, cleaned.running) == (2, 1)
+    left = sorted(path.name for path in (host.root / "var/lib/wavemend/jobs").iterdir())
+    assert left == ["a-old-job-2", "a-old-job-3", "a-still-running"]
+    assert start(host, spec("exit 1", attempt="a-old-job-0")).state is JobState.LOST
+    assert until(host, JobState.ENDED, attempt="a-still-running").exit_status == 0
+    assert effects.read_text() == "0\n1\n2\n3\n"
+
+
+def test_a_long_journal_is_cut_and_names_every_job_that_has_a_directory(host: LocalRoot) -> None:
+    start(host, spec("true", attempt="a-first-of-all"))
+    until(host, JobState.ENDED, attempt="a-first-of-all")
+    _wait_for(lambda: len(read_journal(host, deadline=60)) == 2)
+    journal = host.root / "var/lib/wavemend/journal"
+    count = jobs.JOURNAL_LINES + 1
+    more = (
+        f"begin a-{n:08} 1 1700000000 {BOOT}\nend a-{n:08} 0 1700000009\n" for n in range(count)
+    )
+    with journal.open("a") as out:
+        out.writelines(more)
+
+    remove_old_jobs(host, keep=5, deadline=60)
+
+    lines = journal.read_text().splitlines()
+    assert len(lines) == jobs.JOURNAL_LINES + 2
+    assert lines[0].startswith("begin a-first-of-all ")
+    assert lines[-1] == f"end a-{count - 1:08} 0 1700000009"
+    assert sorted(path.name for path in journal.parent.glob("journal*")) == [
+        "journal",
+        "journal.lock",
+    ]
+    last = start(host, spec(f"touch {host.root}/again", attempt=f"a-{count - 1:08}"))
+    assert last.state is JobState.LOST
+    assert not (host.root / "again").exists()
+
+
+def test_a_short_journal_is_left_as_it_is_and_an_empty_host_is_clean(host: LocalRoot) -> None:
+    assert remove_old_jobs(host, keep=1, deadline=60) == Cleaned(removed=0, running=0)
+    start(host, spec("true"))
+    until(host, JobState.ENDED)
+    _wait_for(lambda: len(read_journal(host, deadline=60)) == 2)
+    before = (host.root / "var/lib/wavemend/journal").stat()
+
+    assert remove_old_jobs(host, keep=1, deadline=60) == Cleaned(removed=0, running=0)
+
+    assert (host.root / "var/lib/wavemend/journal").stat().st_ino == before.st_ino
+    with pytest.raises(PlanError, match="never removed"):
+        remove_old_jobs(host, keep=0, deadline=60)

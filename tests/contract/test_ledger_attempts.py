@@ -31,7 +31,9 @@ from wavemend.ledger import attempts, audit, rollouts
 from wavemend.ledger.attempts import Granted, Refused, Wait
 from wavemend.ledger.rollouts import Lease
 from wavemend.ledger.store import Ledger
-from wavemend.ledger.tables import AttemptRow
+from wavemend.ledger.tables import (
+    AttemptRow,
+)
 from wavemend.outcomes import Outcome, PackageOutcome, PackageResult
 from wavemend.rollout import AttemptState
 

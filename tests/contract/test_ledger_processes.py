@@ -2,10 +2,13 @@
 
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from tests.cases.rollouts.build import NOON
 from wavemend.ledger import audit
 from wavemend.ledger.store import open_ledger
 
@@ -64,3 +67,20 @@ def test_workers_that_open_a_new_ledger_at_once_make_it_once_and_share_it(tmp_pa
     with open_ledger(url).reading() as book:
         audit.verify(book)
         assert {event.actor for event in audit.events(book, "fleet")} == {"w0", "w1", "w2", "w3"}
+
+
+def test_every_one_of_many_threads_gets_its_turn_to_write(tmp_path: Path) -> None:
+    ledger = open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+
+    def write(number: int) -> None:
+        for turn in range(3):
+            with ledger.writing() as book:
+                audit.append(book, NOON, "olga", "turn", f"{number}.{turn}")
+                time.sleep(0.002)
+
+    with ThreadPoolExecutor(64) as pool:
+        list(pool.map(write, range(64)))
+
+    with ledger.reading() as book:
+        audit.verify(book)
+        assert audit.head(book).events == 64 * 3

@@ -32,10 +32,16 @@ from tests.cases.rollouts.ledgers import (
 )
 from wavemend.calendar.windows import Occurrence
 from wavemend.errors import LedgerConflict, LedgerError, PlanError
-from wavemend.ledger import approvals, attempts, audit, rollouts
+from wavemend.ledger import approvals, attempts, audit, restore_points, rollouts
+from wavemend.ledger.care_tables import (
+    RestorePointRow,
+)
 from wavemend.ledger.rollouts import LEASE, Lease
 from wavemend.ledger.store import Ledger
-from wavemend.ledger.tables import PlanRow, RestorePointRow, RolloutRow
+from wavemend.ledger.tables import (
+    PlanRow,
+    RolloutRow,
+)
 from wavemend.outcomes import Outcome
 from wavemend.rollout import GateNumbers, Standing
 
@@ -163,7 +169,7 @@ WRITES: dict[str, Callable[[Session, Lease], object]] = {
     "step": lambda book, lease: rollouts.record_step(book, lease, "closed", START),
     "wave": lambda book, lease: rollouts.begin_wave(book, lease, BROAD, START),
     "gate": lambda book, lease: rollouts.record_gate(book, lease, PILOT, NUMBERS, START),
-    "point": lambda book, lease: rollouts.record_restore_points(
+    "point": lambda book, lease: restore_points.record_restore_points(
         book, lease, [POINT.model_copy()], START
     ),
     "finish": lambda book, lease: rollouts.finish_rollout(book, lease, "done", START),

@@ -15,9 +15,12 @@ from sqlmodel import SQLModel, select
 from tests.cases.rollouts.build import NOON
 from tests.cases.rollouts.ledgers import KEY, NIGHT, new_ledger
 from wavemend.errors import LedgerError
-from wavemend.ledger import rollouts
+from wavemend.ledger import migrate, rollouts
 from wavemend.ledger.store import Ledger, open_ledger
-from wavemend.ledger.tables import RolloutRow, SwitchRow
+from wavemend.ledger.tables import (
+    RolloutRow,
+    SwitchRow,
+)
 
 
 def path_url(path: Path) -> str:
@@ -35,6 +38,8 @@ def test_migrations_from_nothing_give_exactly_the_models(tmp_path: Path) -> None
     with opened._engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, SQLModel.metadata) == []
+        assert context.get_current_revision() == migrate.NEWEST
+        assert migrate.is_current(connection)
 
 
 def test_opening_again_changes_nothing(ledger: Ledger, tmp_path: Path) -> None:

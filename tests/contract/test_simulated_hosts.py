@@ -64,8 +64,12 @@ def file_of(lab: SimulatedLab, name: str, path: str) -> str:
 
 def apply(lab: SimulatedLab, name: str, *targets: tuple[str, str, str]) -> tuple[int | None, str]:
     wanted = [Target(name=n, arch=a, version=v) for n, a, v in targets]
-    attempt = f"attempt-{name}-{len(targets)}-{targets[0][0]}"
-    spec = JobSpec(attempt_id=attempt, nonce="n" * 32, fence=1, script=APT.apply_script(wanted))
+    return run(lab, name, f"{len(targets)}-{targets[0][0]}", APT.apply_script(wanted))
+
+
+def run(lab: SimulatedLab, name: str, which: str, script: JobScript) -> tuple[int | None, str]:
+    attempt = f"attempt-{name}-{which}"
+    spec = JobSpec(attempt_id=attempt, nonce="n" * 32, fence=1, script=script)
     with on(lab, name) as transport:
         view = start_job(transport, spec, deadline=30)
         while view.state is JobState.RUNNING:
@@ -96,6 +100,9 @@ def test_the_facts_are_those_of_a_debian_12_host(lab: SimulatedLab) -> None:
     assert seen.running_kernel == seen.newest_kernel == "6.1.0-37-amd64"
     assert seen.lock_holder == ""
     assert (seen.broken, seen.reboot_reasons, seen.index_errors) == ((), (), ())
+    assert (seen.users, seen.inhibitors, seen.boot_faults) == ((), (), ())
+    assert len(seen.repositories) == 3
+    assert all(r.reachable and r.signed and not r.detail for r in seen.repositories)
     assert {"openssl", "libssl3", "zip", "jq", "wm-fine"} <= pending.keys()
     assert pending["libssl3"].security
     assert pending["libssl3"].origin == "Debian-Security:12/oldstable-security"
@@ -110,11 +117,15 @@ def test_held_kept_back_and_phased_updates_are_told_apart(lab: SimulatedLab) -> 
 
     assert (held.held, held.kept_back, held.phased) == (True, False, False)
     assert kept.kept_back
+    assert kept.brings == (Target(name="wm-extra", arch="all", version="2.0"),)
     assert phased.phased
 
 
 def test_an_index_that_cannot_be_fetched_is_reported(lab: SimulatedLab) -> None:
-    assert facts(lab, "ring1", refresh=True).index_errors
+    seen = facts(lab, "ring1", refresh=True)
+
+    assert seen.index_errors
+    assert not any(repository.reachable for repository in seen.repositories)
 
 
 def test_a_later_version_is_seen_with_the_next_refresh(lab: SimulatedLab) -> None:
@@ -135,6 +146,7 @@ def test_an_update_goes_in_once_and_is_in_the_hosts_own_log(lab: SimulatedLab) -
     with on(lab, "web1") as transport:
         rehearsal = APT.rehearse(transport, [target], deadline=30)
     assert [install.name for install in rehearsal.installs] == ["wm-fine"]
+    assert (rehearsal.download_bytes, rehearsal.install_bytes) == (1024, 0)
 
     assert apply(lab, "web1", ("wm-fine", "all", "2.0"))[0] == 0
     assert facts(lab, "web1").version_of("wm-fine") == "2.0"
@@ -143,9 +155,25 @@ def test_an_update_goes_in_once_and_is_in_the_hosts_own_log(lab: SimulatedLab) -
     assert file_of(lab, "web1", "/usr/share/wm-fine/version") == "2.0\n"
 
 
+def test_an_update_goes_back_to_exactly_the_version_before(lab: SimulatedLab) -> None:
+    new, old = (Target(name="wm-newdep", arch="all", version=v) for v in ("2.0", "1.0"))
+    extra = Target(name="wm-extra", arch="all", version="2.0")
+    assert run(lab, "shop2", "there", APT.apply_script([new, extra]))[0] == 0
+    assert facts(lab, "shop2").version_of("wm-extra") == "2.0"
+
+    status, log = run(lab, "shop2", "back", APT.undo_script([old]))
+
+    assert status == 0, log
+    assert facts(lab, "shop2").version_of("wm-newdep") == "1.0"
+
+
 def test_a_failing_package_leaves_the_host_as_apt_does(lab: SimulatedLab) -> None:
     status, log = apply(lab, "api1", ("wm-fails", "all", "2.0"), ("zip", "amd64", "3.0-13+deb12u1"))
+    repaired, said = run(lab, "api1", "repair", APT.repair_script())
     seen = facts(lab, "api1")
+
+    assert repaired == 100, "a script that always fails is mended by nothing"
+    assert "only half configured" in said
 
     assert status == 100
     assert "post-installation script subprocess returned error exit status 1" in log

@@ -1,4 +1,4 @@
-"""A lab of real Debian hosts on one machine, for the live tests and the demonstration."""
+"""A lab of real hosts on one machine, for the live tests and the demonstration."""
 
 from tests.lab.errors import LabError
 from tests.lab.info import LabHost, LabInfo

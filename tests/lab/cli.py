@@ -15,7 +15,7 @@ from tests.lab.spec import default_hosts, load_spec
 def parser() -> argparse.ArgumentParser:
     """Describe the command line."""
     top = argparse.ArgumentParser(
-        prog="python -m tests.lab", description="real Debian hosts on one machine"
+        prog="python -m tests.lab", description="real hosts on one machine"
     )
     verbs = top.add_subparsers(dest="verb", required=True)
     verbs.add_parser("probe", help="say whether and how hosts can run here")

@@ -3,11 +3,13 @@
 import hashlib
 import shutil
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import mkdtemp
 
 from tests.lab import base
 from tests.lab.errors import LabError, run
+from tests.lab.families.ground import Ground
 from tests.lab.image import Image, locked
 from tests.lab.namespaces import inside, overlay_options
 from tests.lab.spec import HostSpec
@@ -29,15 +31,19 @@ def prepare_folder(folder: Path, mode: str) -> None:
 class Disk:
     """One overlay: `root` is the merged view, mounted in the supervisor's namespace."""
 
-    def __init__(self, folder: Path, mode: str) -> None:
-        """Name the disk; nothing is made yet."""
+    def __init__(self, folder: Path, mode: str, bounds: str = "") -> None:
+        """Name the disk; nothing is made yet. `bounds` are options of a tmpfs that holds it."""
         self.folder = folder
         self.root = folder / "root"
         self.upper = folder / "upper"
         self._mode = mode
+        self._bounds = bounds
 
-    def mount(self, lower: list[Path]) -> None:
+    def mount(self, lower: Sequence[Path]) -> None:
         """Make the disk anew over the lower layers."""
+        if self._bounds:
+            self.folder.mkdir(parents=True)
+            run(["mount", "-t", "tmpfs", "-o", f"mode=755,{self._bounds}", "tmpfs", self.folder])
         work = self.folder / "work"
         for path in (self.root, self.upper, work):
             path.mkdir(parents=True)
@@ -46,8 +52,9 @@ class Disk:
 
     def unmount(self) -> None:
         """Take the merged view away, if it is there."""
-        if self.root.is_mount():
-            run(["umount", "--lazy", self.root])
+        for path in (self.root, self.folder):
+            if path.is_mount():
+                run(["umount", "--lazy", path])
 
     def erase(self) -> None:
         """Forget everything that was written."""
@@ -55,29 +62,30 @@ class Disk:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def layer_for(image: Image, mode: str, spec: HostSpec) -> list[Path]:
+def layers_for(ground: Ground, mode: str, spec: HostSpec) -> list[Path]:
     """Return the lower layers of a host: its lab packages, installed once per combination."""
     if not spec.packages and not spec.held:
-        return [image.root]
+        return [*ground.lower]
     wanted = f"{sorted(spec.packages)} {sorted(spec.held)}"
-    layer = image.folder / "layers" / hashlib.sha256(wanted.encode()).hexdigest()[:16]
-    with locked(image.folder / "layers.lock"):
+    layer = ground.folder / "layers" / hashlib.sha256(wanted.encode()).hexdigest()[:16]
+    with locked(ground.folder / "layers.lock"):
         if not layer.exists():
-            _build_layer(image, mode, spec, layer)
-    return [layer, image.root]
+            _build_layer(ground, mode, spec, layer)
+    return [layer, *ground.lower]
 
 
-def _build_layer(image: Image, mode: str, spec: HostSpec, layer: Path) -> None:
+def _build_layer(ground: Ground, mode: str, spec: HostSpec, layer: Path) -> None:
     for stale in layer.parent.glob(".new.*"):  # of builds that were interrupted
         shutil.rmtree(stale)
     disk = Disk(Path(mkdtemp(prefix=".new.", dir=layer.parent)) / "disk", mode)
-    disk.mount([image.root])
-    debs = [f"/mnt/{name}_1.0_all.deb" for name in sorted(spec.packages)]
-    if debs:
-        inside(disk.root, ["dpkg", "--install", *debs], bind=image.folder / "pool")
-    if spec.held:
-        inside(disk.root, ["apt-mark", "hold", *sorted(spec.held)])
-    disk.unmount()
+    disk.mount(ground.lower)
+    try:
+        if spec.packages:
+            ground.family.install(disk.root, ground.pool, sorted(spec.packages))
+        if spec.held:
+            ground.family.hold(disk.root, sorted(spec.held))
+    finally:
+        disk.unmount()
     disk.upper.chmod(0o755)
     disk.upper.rename(layer)
     shutil.rmtree(disk.folder.parent)
@@ -114,7 +122,20 @@ def write_day_zero(
         (etc / "ssh" / name).chmod(mode)
     for user in (base.LOGIN, base.LIMITED):
         (root / "home" / user / ".ssh" / "authorized_keys").write_text(login_key)
+    if spec.clock:
+        _set_date(root / "usr/bin/date", spec.clock)
     for path, text in spec.files.items():
         target = root / path.lstrip("/")
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text)
+
+
+def _set_date(program: Path, ahead: int) -> None:
+    """Make `date` tell another time; one that is asked about a named time is left alone."""
+    program.rename(program.with_name("date.real"))
+    program.write_text(
+        "#!/bin/sh\n"
+        'case " $* " in *" -d"* | *" --date"* | *" -r"*) exec date.real "$@" ;; esac\n'
+        f'exec date.real -d "@$(($(date.real +%s) + {ahead}))" "$@"\n'
+    )
+    program.chmod(0o755)

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import Any
 
 from tests.lab import archive, base
 from tests.lab.errors import LabError, machine_env, run
@@ -70,9 +71,14 @@ class Image:
         """Return dpkg's name of the architecture."""
         return str(self.facts()["architecture"])
 
-    def facts(self) -> dict[str, object]:
+    def updates(self) -> list[str]:
+        """Return the file names of the security updates in the pool."""
+        updates: list[str] = self.facts()["updates"]
+        return updates
+
+    def facts(self) -> dict[str, Any]:
         """Return what the builder wrote down last: without it the image is not finished."""
-        facts: dict[str, object] = json.loads((self.folder / "image.json").read_text())
+        facts: dict[str, Any] = json.loads((self.folder / "image.json").read_text())
         return facts
 
 

@@ -19,6 +19,7 @@ class LabHost:
     """How to reach a host, and what it was made with."""
 
     name: str
+    family: str
     address: str
     port: int
     host_key: str
@@ -85,7 +86,7 @@ def _describe(state: Path, entry: Mapping[str, Any], loopback: str | None) -> La
     key = (state / "identity" / name / "ssh_host_ed25519_key.pub").read_text().split()
     address, port = addresses.public(entry["address"], entry["number"], loopback)
     host_key = " ".join(key[:2])
-    return LabHost(name, address, port, host_key, spec.packages, spec.held, spec.power)
+    return LabHost(name, spec.family, address, port, host_key, spec.packages, spec.held, spec.power)
 
 
 def _replace(path: Path, text: str) -> None:

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -16,7 +16,8 @@ from typing import Any, TextIO
 
 from tests.lab import addresses, cgroups, network, wire
 from tests.lab.errors import LabError, machine_env, run, tail
-from tests.lab.image import cache_folder, ensure_image, locked, mountable
+from tests.lab.families.build import ensure_ground
+from tests.lab.image import Image, cache_folder, ensure_image, locked, mountable
 from tests.lab.info import LabHost, LabInfo, read_info, write_info
 from tests.lab.namespaces import ROOT, mode_of_user, unshare_argv
 from tests.lab.probing import probe
@@ -59,7 +60,9 @@ class Lab:
         with locked(self.state / "up.lock"):
             if not self.is_running():
                 self._start(len(wanted))
-            self._add(wanted)
+            families = sorted({spec.family for spec in wanted})
+            images = {name: self._image_of(name) for name in families}
+            self._add(wanted, images)
             info = write_info(self.state, self.status(), self._config()["loopback"])
         for host in info.hosts:
             if host.name in {each.name for each in wanted} and self._is_on(host.name):
@@ -201,8 +204,10 @@ class Lab:
         if found.mode is None:
             raise LabError(found.reason)
         image = ensure_image(found.mode, self._say)
-        # One lab at a time looks for a free network, so that two never take the same.
-        with locked(cache_folder() / "start.lock"):
+        # One lab at a time looks for a free network, so that two never take the same; labs of root
+        # share the machine's networks, whatever cache they use.
+        shared = Path("/run/lock/wavemend-lab") if found.mode == ROOT else cache_folder()
+        with locked(shared / "start.lock"):
             subnet = addresses.free_subnet(found.mode)
             marker = addresses.reserve_loopback() if found.mode != ROOT else None
             group = self._group(count)
@@ -276,7 +281,13 @@ class Lab:
         if (self.state / "supervisor.json").exists() and self._config()["mode"] == ROOT:
             addresses.wait_unplugged(self._config()["subnet"])
 
-    def _add(self, wanted: Sequence[HostSpec]) -> None:
+    def _image_of(self, family: str) -> str:
+        """Return the folder of a family's image, built now if it is the first of its kind."""
+        config = self._config()
+        ground = ensure_ground(Image(Path(config["image"])), config["mode"], family, self._say)
+        return str(ground.folder)
+
+    def _add(self, wanted: Sequence[HostSpec], images: Mapping[str, str]) -> None:
         """Make the hosts that are missing; a host that runs with another spec is refused."""
         there = {host["name"]: host for host in self.status()["hosts"]}
         for spec in wanted:
@@ -287,16 +298,20 @@ class Lab:
         free = (number for number in range(1, len(used) + len(missing) + 1) if number not in used)
         pairs = list(zip(missing, free, strict=False))
         with ThreadPoolExecutor(max_workers=4) as pool:
-            list(pool.map(lambda pair: self._add_one(*pair), pairs))
+            list(pool.map(lambda pair: self._add_one(pair[0], pair[1], images), pairs))
 
-    def _add_one(self, spec: HostSpec, number: int) -> None:
+    def _add_one(self, spec: HostSpec, number: int, images: Mapping[str, str]) -> None:
         loopback = self._config()["loopback"]
+        words: dict[str, Any] = {
+            "spec": spec.as_json(),
+            "number": number,
+            "image": images[spec.family],
+        }
         if loopback is None:
-            wire.ask(self.state, "add", spec=spec.as_json(), number=number)
+            wire.ask(self.state, "add", **words)
             return
         with addresses.bind_door(loopback, number) as bound:
-            files = [bound.fileno()]
-            wire.ask(self.state, "add", spec=spec.as_json(), number=number, files=files)
+            wire.ask(self.state, "add", files=[bound.fileno()], **words)
 
     def _config(self) -> dict[str, Any]:
         config: dict[str, Any] = json.loads((self.state / "supervisor.json").read_text())

@@ -15,6 +15,7 @@ from typing import Any
 
 from tests.lab import cgroups, disks
 from tests.lab.errors import LabError, machine_env
+from tests.lab.families.ground import Ground
 from tests.lab.forwarder import Door
 from tests.lab.image import Image
 from tests.lab.namespaces import time_offset_flags
@@ -63,7 +64,9 @@ class LabFacts:
 class Machine:
     """A host and its switches. Every method is safe to call from any thread."""
 
-    def __init__(self, lab: LabFacts, spec: HostSpec, number: int, bound: socket | None) -> None:
+    def __init__(
+        self, lab: LabFacts, ground: Ground, spec: HostSpec, number: int, bound: socket | None
+    ) -> None:
         """Describe the host; `create` makes it."""
         self.spec = spec
         self.number = number
@@ -71,8 +74,9 @@ class Machine:
         self.boots = 0
         self.connected = True
         self._lab = lab
+        self._ground = ground
         self._folder = lab.hosts / spec.name
-        self._disk = disks.Disk(self._folder / "disk", lab.mode)
+        self._disk = disks.Disk(self._folder / "disk", lab.mode, spec.disk)
         self._cable = Cable(self._folder / "net", number, self.address)
         self._door = Door(bound, self.address) if bound else None
         self._lock = RLock()
@@ -109,7 +113,7 @@ class Machine:
     def _day_zero(self) -> None:
         lab = self._lab
         identity = disks.identity_of(lab.image, lab.state / "identity", self.spec.name)
-        self._disk.mount(disks.layer_for(lab.image, lab.mode, self.spec))
+        self._disk.mount(disks.layers_for(self._ground, lab.mode, self.spec))
         disks.write_day_zero(
             self._disk.root,
             self.spec,
@@ -117,6 +121,8 @@ class Machine:
             login_key=(lab.state / "id_ed25519.pub").read_text(),
             addresses={"mirror.lab": mirror_address(lab.subnet)},
         )
+        mounts = "".join(f"{path} {options}\n" for path, options in self.spec.mounts.items())
+        (self._folder / "mounts").write_text(mounts)  # for the boot script
         if self.spec.power == "on":
             self.on()
 

@@ -26,18 +26,25 @@ class LabPackage:
     """One version of one package.
 
     Attributes:
+        unpack: Shell lines before anything of the package is on the disk.
         before: Shell lines of the postinst before the install is logged.
         after: Shell lines of the postinst after it was logged.
+        debian: Shell lines at the end of the postinst that only a Debian package would have.
+        payload: MiB of zeros that it installs in its folder of /usr/share.
         late: Built, but offered by the archive only once it is published.
     """
 
     name: str
     version: str
     depends: str = ""
+    conflicts: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
     conffiles: tuple[str, ...] = ()
+    unpack: str = ""
     before: str = ""
     after: str = ""
+    debian: str = ""
+    payload: int = 0
     late: bool = False
 
     @property
@@ -45,19 +52,31 @@ class LabPackage:
         """Return the file name in the pool."""
         return f"{self.name}_{self.version}_all.deb"
 
-    def postinst(self) -> str:
-        """Return the maintainer script; its log line is the host's own proof of an install."""
+    def script(self) -> str:
+        """Return what every family runs after the unpacking.
+
+        Its log line is the host's own proof of an install.
+        """
         log = _LOG.format(name=self.name, version=self.version)
-        body = "\n".join(part for part in (self.before, log, self.after) if part)
-        return f'#!/bin/sh\nset -e\n[ "$1" = configure ] || exit 0\n{body}\n'
+        return "\n".join(part for part in (self.before, log, self.after) if part)
+
+    def maintainer_scripts(self) -> dict[str, str]:
+        """Return Debian's scripts by name."""
+        body = "\n".join(part for part in (self.script(), self.debian) if part)
+        scripts = {"postinst": f'#!/bin/sh\nset -e\n[ "$1" = configure ] || exit 0\n{body}\n'}
+        if self.unpack:
+            scripts["preinst"] = f"#!/bin/sh\nset -e\n{self.unpack}\n"
+        return scripts
 
     def control(self) -> str:
         """Return the control file."""
-        depends = f"Depends: {self.depends}\n" if self.depends else ""
+        relations = {"Depends": self.depends, "Conflicts": self.conflicts}
+        lines = "".join(f"{key}: {value}\n" for key, value in relations.items() if value)
         return (
             f"Package: {self.name}\nVersion: {self.version}\nArchitecture: all\n"
             f"Maintainer: wavemend lab <lab@example.org>\nSection: admin\nPriority: optional\n"
-            f"{depends}Description: package of the wavemend lab\n"
+            f"Installed-Size: {8 + (self.payload << 10)}\n"
+            f"{lines}Description: package of the wavemend lab\n"
         )
 
 
@@ -85,10 +104,16 @@ PACKAGES = (
     _conffile("1.0", "hello from the package"),
     _conffile("2.0", "hello from version 2.0 of the package"),
     LabPackage("wm-reboot", "1.0"),
-    LabPackage("wm-reboot", "2.0", after=_REBOOT),
+    LabPackage("wm-reboot", "2.0", debian=_REBOOT),
     LabPackage("wm-newdep", "1.0"),
     LabPackage("wm-newdep", "2.0", depends="wm-extra"),
     _plain("wm-extra", "2.0"),
+    LabPackage("wm-refuses", "1.0"),
+    LabPackage("wm-refuses", "2.0", unpack="echo 'wm-refuses: not on this host' >&2\nexit 1"),
+    LabPackage("wm-clash", "1.0"),
+    LabPackage("wm-clash", "2.0", conflicts="wm-fine"),
+    LabPackage("wm-big", "1.0"),
+    LabPackage("wm-big", "2.0", payload=64),
     _plain("wm-late", "1.0"),
     _plain("wm-late", "2.0", late=True),
     _plain("wm-late", "3.0", late=True),
@@ -98,18 +123,30 @@ PACKAGES = (
 DAY_ZERO_PACKAGES = frozenset(package.name for package in PACKAGES if package.version == "1.0")
 
 
-def build_package(package: LabPackage, work: Path, pool: Path) -> None:
-    """Build one .deb into the pool, by the real dpkg-deb."""
-    tree = work / f"{package.name}-{package.version}"
-    control = tree / "DEBIAN"
-    control.mkdir(parents=True)
-    (control / "control").write_text(package.control())
-    (control / "postinst").write_text(package.postinst())
-    (control / "postinst").chmod(0o755)
-    if package.conffiles:
-        (control / "conffiles").write_text("".join(f"{path}\n" for path in package.conffiles))
+def write_tree(package: LabPackage, tree: Path) -> None:
+    """Write the files of a package, laid out as on the host."""
+    tree.mkdir(parents=True)
     for path, text in package.files.items():
         target = tree / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text)
+    if package.payload:
+        folder = tree / "usr/share" / package.name
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "payload").open("wb") as file:
+            file.truncate(package.payload << 20)
+
+
+def build_package(package: LabPackage, work: Path, pool: Path) -> None:
+    """Build one .deb into the pool, by the real dpkg-deb."""
+    tree = work / f"{package.name}-{package.version}"
+    write_tree(package, tree)
+    control = tree / "DEBIAN"
+    control.mkdir()
+    (control / "control").write_text(package.control())
+    for name, script in package.maintainer_scripts().items():
+        (control / name).write_text(script)
+        (control / name).chmod(0o755)
+    if package.conffiles:
+        (control / "conffiles").write_text("".join(f"{path}\n" for path in package.conffiles))
     run(["dpkg-deb", "--root-owner-group", "--build", tree, pool / package.deb])

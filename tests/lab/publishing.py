@@ -5,12 +5,17 @@ from pathlib import Path
 
 from tests.lab import archive
 from tests.lab.errors import LabError
+from tests.lab.families.family import offer_name
+from tests.lab.families.ground import Ground
 from tests.lab.image import LAB_FIELDS, Image
 from tests.lab.packages import PACKAGES
 
 
 class LabArchive:
-    """The archive of one lab: the packages are the image's, the lists and signatures its own."""
+    """The archive of one lab: the packages are the image's, the lists and signatures its own.
+
+    Other families have their repositories ready in their images, one for each state of a lab.
+    """
 
     def __init__(self, image: Image, folder: Path) -> None:
         """Start with everything but the packages kept for later."""
@@ -19,28 +24,37 @@ class LabArchive:
         # The key is copied: gpg writes beside it, and two labs may sign at the same time.
         self._secrets = folder / "secrets"
         self._offered = {package.deb for package in PACKAGES if not package.late}
+        self._published: set[tuple[str, str]] = set()
+        self._grounds: dict[str, Ground] = {}
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True, mode=0o755)
         shutil.copytree(image.secrets, self._secrets, ignore=shutil.ignore_patterns("S.*"))
         self._write()
-
-    def folders(self) -> dict[str, Path]:
-        """Return what the mirror serves, by the first two parts of the address."""
-        dists = self._image.folder / "dists"
-        served = {"wavemend-lab/dists": self._folder / "dists"}
+        # What the mirror serves, by the first two parts of the address.
+        self.served = {"wavemend-lab/dists": folder / "dists"}
         for name in ("debian", "debian-security", "wavemend-lab"):
-            served[f"{name}/pool"] = self._image.folder / "pool"
-            served.setdefault(f"{name}/dists", dists / name)
-        return served
+            self.served[f"{name}/pool"] = image.folder / "pool"
+            self.served.setdefault(f"{name}/dists", image.folder / "dists" / name)
+
+    def serve(self, ground: Ground) -> None:
+        """Serve the repositories of a family too, as far as they were published in this lab."""
+        if ground.family.build is None:
+            return
+        self._grounds[ground.family.name] = ground
+        offer = ground.folder / "repos" / offer_name(self._published)
+        self.served[f"repo/{ground.family.name}"] = offer
 
     def publish(self, package: str, version: str) -> None:
         """Offer one more built package, and sign the new list."""
-        built = {(each.name, each.version): each.deb for each in PACKAGES}
-        if (package, version) not in built:
-            late = ", ".join(f"{each.name} {each.version}" for each in PACKAGES if each.late)
-            raise LabError(f"there is no {package} {version} to publish (there are: {late})")
-        self._offered.add(built[package, version])
+        late = {(each.name, each.version): each.deb for each in PACKAGES if each.late}
+        if (package, version) not in late:
+            known = ", ".join(" ".join(each) for each in late)
+            raise LabError(f"there is no {package} {version} to publish (there are: {known})")
+        self._offered.add(late[package, version])
+        self._published.add((package, version))
         self._write()
+        for ground in self._grounds.values():
+            self.serve(ground)
 
     def _write(self) -> None:
         image = self._image

@@ -87,6 +87,12 @@ class PrivateApt:
         run([*self._argv, "--download-only", "dist-upgrade"], timeout=1200)
         return sorted(self.archives.glob("*.deb"))
 
+    def download_for(self, *packages: str) -> list[Path]:
+        """Fetch packages with everything they need and that root lacks, and return the files."""
+        words = ["--no-install-recommends", "--download-only", "install", *packages]
+        run([*self._argv, *words], timeout=1200)
+        return sorted(self.archives.glob("*.deb"))
+
     def download(self, package: str) -> Path:
         """Fetch one package without its dependencies."""
         script = 'cd "$1" && shift && exec "$@"'  # apt downloads into the current folder

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.lab.errors import LabError
-from tests.lab.packages import DAY_ZERO_PACKAGES
+from tests.lab.families import FAMILIES
 
 # The last byte of an address is 10 + number, and the gateway's end of the cable is .254.
 MAX_HOSTS = 200
@@ -22,9 +22,16 @@ class HostSpec:
     Attributes:
         name: Host name, letters, digits and dashes.
         packages: Lab packages installed at version 1.0.
-        held: Packages marked with `apt-mark hold`.
+        held: Packages kept at their version, by the package manager's own way.
         power: `on` or `off` when the lab comes up.
         files: Text files written after the packages were installed, by absolute path.
+        family: The package manager: `apt`, `dnf`, `zypper` or `pacman`.
+        disk: Options of a tmpfs that bounds the whole disk, such as `size=60m` or
+            `nr_inodes=500`; without them the disk is as large as the machine's.
+        mounts: Folders that are filesystems of their own, by absolute path: options of a tmpfs
+            such as `noexec` or `size=4m`. What the disk has there is copied into it at each boot.
+        clock: Seconds by which the host's `date` is ahead. All clocks are the machine's: only what
+            asks `date`, as scripts do, is told another time.
     """
 
     name: str
@@ -32,22 +39,31 @@ class HostSpec:
     held: tuple[str, ...] = ()
     power: str = "on"
     files: Mapping[str, str] = field(default_factory=dict)
+    family: str = "apt"
+    disk: str = ""
+    mounts: Mapping[str, str] = field(default_factory=dict)
+    clock: int = 0
 
     def __post_init__(self) -> None:
         """Refuse what could only fail later, inside a half-built host."""
         if not _NAME.fullmatch(self.name):
             raise LabError(f"'{self.name}' is not a host name: use a-z, 0-9 and dashes")
-        if unknown := sorted(set(self.packages) - DAY_ZERO_PACKAGES):
-            known = ", ".join(sorted(DAY_ZERO_PACKAGES))
+        if self.family not in FAMILIES:
+            known = ", ".join(FAMILIES)
+            raise LabError(f"{self.name}: no such family: {self.family} (there are: {known})")
+        there = FAMILIES[self.family].packages
+        if unknown := sorted(set(self.packages) - there):
+            known = ", ".join(sorted(there))
             raise LabError(f"{self.name}: no such lab package: {unknown[0]} (there are: {known})")
         if self.power not in {"on", "off"}:
             raise LabError(f"{self.name}: power is 'on' or 'off', not '{self.power}'")
-        if bad := [path for path in self.files if not path.startswith("/") or ".." in path]:
+        paths = [*self.files, *self.mounts]
+        if bad := [path for path in paths if not path.startswith("/") or ".." in path]:
             raise LabError(f"{self.name}: '{bad[0]}' is not an absolute path")
 
     def as_json(self) -> dict[str, Any]:
         """Return the form used in spec files and on the supervisor's socket."""
-        return {**asdict(self), "files": dict(self.files)}
+        return {**asdict(self), "files": dict(self.files), "mounts": dict(self.mounts)}
 
 
 DEFAULT_HOSTS = (

@@ -20,6 +20,7 @@ from typing import Any
 
 from tests.lab import disks, mirror, network, wire
 from tests.lab.errors import LabError, machine_env, run
+from tests.lab.families.ground import Ground
 from tests.lab.image import Image
 from tests.lab.machine import LabFacts, Machine
 from tests.lab.namespaces import GUEST
@@ -43,7 +44,7 @@ class Supervisor:
             (lab.state / "id_ed25519").unlink(missing_ok=True)
             disks.make_ssh_key(lab.image, lab.state, "id_ed25519", "wavemend-lab")
         network.make_bridge(lab.subnet)
-        mirror.serve(network.mirror_address(lab.subnet), self._archive.folders())
+        mirror.serve(network.mirror_address(lab.subnet), self._archive.served)
 
     def serve(self) -> None:
         """Answer requests until the process ends."""
@@ -95,11 +96,16 @@ class Supervisor:
         """Attach the cable that leads to the ordinary namespace."""
         network.plug_uplink()
 
-    def do_add(self, spec: dict[str, Any], number: int, files: list[int], **_: Any) -> None:
-        """Make one host."""
+    def do_add(
+        self, spec: dict[str, Any], number: int, image: str, files: list[int], **_: Any
+    ) -> None:
+        """Make one host, standing on this image of its family."""
         bound = socket.socket(fileno=files[0]) if files else None
-        machine = Machine(self._lab, spec_from_json(spec), number, bound)
+        host = spec_from_json(spec)
+        ground = Ground.at(self._lab.image, host.family, Path(image))
+        machine = Machine(self._lab, ground, host, number, bound)
         with self._lock:
+            self._archive.serve(ground)
             if machine.spec.name in self._machines:
                 raise LabError(f"the host '{machine.spec.name}' is there already")
             self._machines[machine.spec.name] = machine

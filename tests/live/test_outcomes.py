@@ -8,7 +8,9 @@ import pytest
 from tests.world.standing import Standing
 from tests.world.world import World
 from wavemend.ledger import attempts
-from wavemend.ledger.tables import AttemptRow
+from wavemend.ledger.tables import (
+    AttemptRow,
+)
 
 pytestmark = pytest.mark.live
 

@@ -6,13 +6,14 @@ No server is needed: what is looked at is the markdown that Prefect's UI shows.
 import re
 from dataclasses import replace
 
-from tasks.approval import explain
+from tasks.approval import explain, way_back
 from tasks.show import labels_of
-from tests.cases.rollouts.build import CRITICAL, LAST_START, PILOT, package, plan_of
+from tests.cases.rollouts.build import CRITICAL, LAST_START, PILOT, PLAN, package, plan_of
 from wavemend.approvals import Request
 from wavemend.ledger.approvals import OpenRequest
 from wavemend.outcomes import PackageOutcome
 from wavemend.plans import LeftOut, Plan
+from wavemend.policy.care import RestorePointRule
 from wavemend.rollout import AskApproval, Prepare
 
 HELD = LeftOut(
@@ -96,3 +97,13 @@ def test_a_simulated_host_is_called_so_in_the_form_and_in_every_task_runs_tags()
         "tenant:acme",
         "wave:critical-3",
     )
+
+
+def test_an_approver_reads_what_could_be_restored_and_that_it_is_made_after_the_answer() -> None:
+    (told,) = way_back(PLAN, RestorePointRule(kind="package_versions", required=True))
+
+    assert "made after the approval, before the change (package versions only: " in told
+    assert told.endswith("without it a host is blocked")
+    (free,) = way_back(PLAN, RestorePointRule())
+    assert free.endswith("patched all the same")
+    assert way_back(plan_of(PILOT), RestorePointRule()) == ()

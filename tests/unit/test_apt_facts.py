@@ -120,7 +120,7 @@ def test_an_answer_cut_off_anywhere_is_refused(share: float) -> None:
 def test_an_answer_that_was_cut_to_fit_is_refused() -> None:
     replies = Replies(recorded("facts-up-to-date"), dropped=1)
 
-    with pytest.raises(HostAnswerInvalid, match="larger than 8 MiB"):
+    with pytest.raises(HostAnswerInvalid, match="larger than 1536 KiB"):
         RECORDED.read_facts(LAB, replies, NOON, refresh=False, deadline=60)
 
 

@@ -18,7 +18,9 @@ from wavemend.findings import Because, Finding
 from wavemend.ledger import approvals, audit
 from wavemend.ledger import rollouts as ledger_rollouts
 from wavemend.ledger.store import Ledger
-from wavemend.ledger.tables import PlanRow
+from wavemend.ledger.tables import (
+    PlanRow,
+)
 from wavemend.observations import Ranked, line_of
 from wavemend.plans import Plan
 from wavemend.scoring import Lane, Priority

@@ -8,9 +8,10 @@ from tests.cases.rollouts.build import NOON, facts
 from wavemend.evidence import ProbeResult
 from wavemend.execution.conclude import decide
 from wavemend.execution.follow import Followed
-from wavemend.execution.jobs import JobState, JobView
+from wavemend.execution.job_answers import JobState, JobView
 from wavemend.execution.reboot import Rebooted
-from wavemend.hosts import InstalledPackage
+from wavemend.hosts import InstalledPackage, ManagerOptions
+from wavemend.managers import MANAGERS
 from wavemend.observations import Look
 from wavemend.outcomes import Outcome, PackageOutcome, PackageResult
 
@@ -43,9 +44,10 @@ def judge(
     followed: Followed | None = None,
     look: Look = SEEN,
     pending: str = "",
+    trouble: str = "",
     probes: tuple[ProbeResult, ...] = (),
 ) -> tuple[Outcome, str]:
-    rebooted = Rebooted(look=look, pending=pending)
+    rebooted = Rebooted(look=look, pending=pending, trouble=trouble)
     return decide(followed or ended(0), FACTS, rebooted, packages, probes)
 
 
@@ -74,6 +76,37 @@ def test_what_is_there_counts_whatever_the_exit_status_was(reached: PackageOutco
     assert judge(result(reached), followed=ended(100)) == (Outcome.PATCHED, "")
 
 
+def test_an_end_that_may_hide_what_no_look_sees_makes_the_host_failed() -> None:
+    rebooted = Rebooted(look=SEEN)
+    there = (result(PackageOutcome.INSTALLED),)
+
+    found = decide(ended(107), FACTS, rebooted, there, (), bad_end="a script")
+
+    assert found == (Outcome.FAILED, "every version is in place, but a script")
+
+
+OPTIONS = ManagerOptions()
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("apk", (0,), (1, 76, 99, 200)),
+        ("apt", (0, 100), (1, 2, 137)),
+        ("dnf", (0,), (1, 3, 100, 200)),
+        ("pacman", (0,), (1, 127)),
+        ("zypper", (0, 102, 103, 106), (1, 4, 8, 107, 200, 255)),
+    ],
+)
+def test_each_manager_says_which_exit_statuses_are_a_good_end_and_every_other_one_is_none(
+    name: str, good: tuple[int, ...], bad: tuple[int, ...]
+) -> None:
+    joined = ManagerOptions(sources=("flatpak",))
+    for manager in (MANAGERS[name](OPTIONS), MANAGERS[name](joined)):
+        assert [manager.end_trouble(status) for status in (None, *good)] == [""] * (len(good) + 1)
+        assert all(manager.end_trouble(status) for status in bad)
+
+
 def test_a_reboot_that_was_due_and_not_seen_is_pending_even_without_a_reason_on_the_host() -> None:
     done, why = result(PackageOutcome.INSTALLED), "not rebooted: stopped: fire"
     asking = replace(SEEN, facts=replace(FACTS, reboot_reasons=("kernel 6.2 is newer",)))
@@ -93,11 +126,40 @@ def test_a_host_that_is_not_seen_after_the_change_is_unreachable_even_if_a_reboo
     assert (outcome, reason) == (Outcome.UNREACHABLE, "after the change: off: no answer")
 
 
-def test_a_host_that_refused_the_fence_is_not_attempted_whatever_else_is_seen_there() -> None:
-    refused = Followed(view=JobView(state=JobState.REFUSED_FENCE))
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [(JobState.REFUSED_FENCE, "newer controller"), (JobState.REFUSED_LATE, "window: ")],
+)
+def test_a_host_that_refused_the_start_is_not_attempted_whatever_else_is_seen_there(
+    state: JobState, words: str
+) -> None:
+    refused = Followed(view=JobView(state=state))
 
-    assert judge(result(PackageOutcome.HELD), followed=refused)[0] is Outcome.NOT_ATTEMPTED
+    outcome, reason = judge(result(PackageOutcome.HELD), followed=refused)
+    assert outcome is Outcome.NOT_ATTEMPTED
+    assert words in reason
     assert judge(look=GONE, followed=refused)[0] is Outcome.NOT_ATTEMPTED
+
+
+def test_a_restart_that_went_wrong_is_failed_and_never_pending() -> None:
+    done = result(PackageOutcome.INSTALLED)
+
+    assert judge(done, trouble="boot loop", pending="kernel 6.2 is newer") == (
+        Outcome.FAILED,
+        "after the restart: boot loop",
+    )
+
+
+def test_what_the_change_broke_of_the_way_to_boot_is_failed_and_an_older_fault_is_not() -> None:
+    done = result(PackageOutcome.INSTALLED)
+    faulty = replace(FACTS, boot_faults=("no initrd for 6.2",))
+
+    assert judge(done, look=replace(SEEN, facts=faulty)) == (
+        Outcome.FAILED,
+        "it might not come up again: no initrd for 6.2",
+    )
+    rebooted = Rebooted(look=replace(SEEN, facts=faulty))
+    assert decide(ended(0), faulty, rebooted, (done,), ()) == (Outcome.PATCHED, "")
 
 
 def test_packages_that_broke_during_the_change_and_failed_probes_make_the_host_failed() -> None:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from wavemend.documents import canonical, sha256
 from wavemend.errors import FleetError
 from wavemend.feed_names import FEED_NAMES
 from wavemend.feeds import FEEDS
@@ -18,8 +19,9 @@ from wavemend.fleet import Fleet, RolloutKey, Scope, fleet_from_document
 from wavemend.inventory import INVENTORIES
 from wavemend.inventory.fleet_docs import fleet_reference, fleet_schema_text
 from wavemend.inventory.fleet_file import load_fleet
-from wavemend.inventory.fleet_schema import HostForm, ProfileForm, json_schema
+from wavemend.inventory.fleet_schema import HostForm, json_schema
 from wavemend.inventory.ssh_keys import public_key_fault
+from wavemend.manager_names import MANAGER_NAMES
 from wavemend.managers import MANAGERS
 from wavemend.policy.profiles import CRITICAL_WAVE, RebootRule, Updates, WaveKind
 from wavemend.transports import TRANSPORTS
@@ -288,12 +290,26 @@ def test_a_secret_in_the_place_of_a_reference_is_never_repeated(
         assert secret not in str(caught.value).replace(str(folder), "")
 
 
+def test_a_restore_point_that_an_older_fleet_required_is_required_still() -> None:
+    fleet = load_fleet(EXAMPLE)
+    data = json.loads(fleet.document())
+    for profile in data["profiles"]:
+        del profile["restore_point"]
+    data["profiles"][0]["require_restore_point"] = True
+    stored = canonical(data)
+
+    found = fleet_from_document(stored, sha256(stored)).profiles
+
+    assert [profile.restore_point.required for profile in found] == [
+        position == 0 for position in range(len(found))
+    ]
+
+
 def test_the_choices_of_the_file_are_the_tables_of_the_product() -> None:
     schema = json_schema()["$defs"]
 
     assert set(schema[HostForm.__name__]["properties"]["transport"]["enum"]) == set(TRANSPORTS)
-    manager = schema[ProfileForm.__name__]["properties"]["manager"]
-    assert set(manager.get("enum", [manager.get("const")])) == set(MANAGERS)
+    assert set(MANAGER_NAMES) == set(MANAGERS)
     assert INVENTORIES["file"]()(EXAMPLE) == load_fleet(EXAMPLE)
 
 

@@ -9,6 +9,7 @@ from tests.unit.test_findings import NOON, WEB1, cves, facts, knowing, match, of
 from wavemend.advisories import Advisory, AdvisoryStatus
 from wavemend.findings import NotJudged, advisory_source, is_kernel_source
 from wavemend.hosts import Facts, InstalledPackage
+from wavemend.packages import Target
 
 AWS = "6.8.0-1015-aws"
 
@@ -195,6 +196,7 @@ def test_a_fix_that_is_offered_and_not_taken_says_why(flag: str, reason: str) ->
 
     assert finding.fix_pending
     assert reason in finding.withheld
-    plain = facts(package("zip", "1.0"), pending=(offer("zip", "2.0"),))
-    (taken,) = match(WEB1, plain, known).findings
-    assert taken.withheld == ""
+    brings = (Target(name="zip-data", arch="all", version="2.0"),)
+    for taken in (offer("zip", "2.0"), replace(offer("zip", "2.0"), kept_back=True, brings=brings)):
+        (found,) = match(WEB1, facts(package("zip", "1.0"), pending=(taken,)), known).findings
+        assert found.withheld == ""

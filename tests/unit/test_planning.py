@@ -22,21 +22,21 @@ from tests.cases.rollouts.build import (
 from wavemend.advisories import FeedSnapshot
 from wavemend.hosts import FreeSpace, InstalledPackage, PendingUpdate
 from wavemend.outcomes import Outcome, PackageOutcome
-from wavemend.planning import (
-    MAX_SKEW_SECONDS,
-    MIN_FREE_BYTES,
-    MIN_FREE_INODES,
-    Candidate,
-    make_plan,
-)
-from wavemend.plans import ExcludedHost, Plan
-from wavemend.policy.profiles import Updates
+from wavemend.packages import Target
+from wavemend.planning import Candidate, make_plan
+from wavemend.plans import ExcludedHost, Plan, PlannedHost
+from wavemend.policy.care import Unready
+from wavemend.policy.profiles import Profile, Updates
+from wavemend.readiness import MAX_SKEW, MIN_FREE_BYTES, MIN_FREE_INODES
 
 FEEDS = [
     FeedSnapshot(feed=name, source="s", digest=f"d-{name}", fetched_at=NOON, data_date=NOON)
     for name in ("kev", "epss", "nvd")
 ]
 OPENSSL = ranked(update())
+BROKEN = InstalledPackage(
+    name="zip", version="1", arch="amd64", source="zip", source_version="1", status="iF"
+)
 
 
 def plan(*candidates: Candidate, profile: object = PROFILE) -> Plan:
@@ -128,6 +128,16 @@ def test_another_time_nonce_or_version_is_another_plan() -> None:
         (update(phased=True), PackageOutcome.PHASED, "has not released it"),
         (update(kept_back=True), PackageOutcome.NOT_OFFERED, "add or remove other packages"),
         (update(held=True, phased=True), PackageOutcome.HELD, "on hold"),
+        (
+            replace(update(kept_back=True), removes=("jq", "moreutils")),
+            PackageOutcome.NOT_OFFERED,
+            "it would remove jq, moreutils",
+        ),
+        (
+            replace(update(), withheld="needs an Ubuntu Pro subscription (esm-apps)"),
+            PackageOutcome.NOT_OFFERED,
+            "needs an Ubuntu Pro subscription (esm-apps)",
+        ),
     ],
 )
 def test_held_phased_and_kept_back_updates_are_left_out_with_their_outcome(
@@ -165,6 +175,63 @@ def test_a_security_profile_takes_security_updates_and_those_that_close_a_cve() 
     assert [(left.name, left.outcome) for left in chosen.left_out] == [
         ("tzdata", PackageOutcome.NOT_ATTEMPTED)
     ]
+
+
+# --- packages that come along --------------------------------------------------------------------
+
+IMAGE = Target(name="linux-image-6.1.0-50-amd64", arch="amd64", version="6.1.50-1")
+KERNEL = ranked(
+    replace(update("linux-image-amd64", kept_back=True), brings=(IMAGE,)), cves=["CVE-2026-3"]
+)
+
+
+def test_an_update_that_only_brings_packages_is_planned_with_them() -> None:
+    chosen = plan(candidate("web1", KERNEL, OPENSSL)).host("web1")
+    new = chosen.packages[-1]
+
+    assert [package.name for package in chosen.packages] == [
+        *("linux-image-amd64", "openssl", "linux-image-6.1.0-50-amd64")
+    ]
+    assert (new.installed, new.target, new.origin) == ("", "6.1.50-1", KERNEL.update.origin)
+    assert (new.lane, new.due) == (KERNEL.priority.lane, KERNEL.priority.due)
+    assert chosen.left_out == ()
+
+
+def test_what_several_updates_need_is_planned_once_and_a_planned_update_stays_itself() -> None:
+    openssl = Target(name="openssl", arch="amd64", version="2.0")
+    headers = replace(KERNEL.update, name="linux-headers-amd64", brings=(IMAGE, openssl))
+    own = ranked(update(), cves=["CVE-2026-9"])
+    chosen = plan(candidate("web1", KERNEL, own, ranked(headers))).host("web1")
+
+    assert [package.name for package in chosen.packages] == [
+        *("linux-image-amd64", "openssl", "linux-headers-amd64", "linux-image-6.1.0-50-amd64")
+    ]
+    assert chosen.packages[1].cves == ("CVE-2026-9",)
+
+
+def test_an_upgrade_that_a_planned_one_needs_comes_along_although_the_profile_leaves_it() -> None:
+    base = Target(name="linux-base", arch="amd64", version="2.0")
+    plain = ranked(update("linux-base", security=False))
+    needs = ranked(replace(KERNEL.update, brings=(base,)), cves=["CVE-2026-3"])
+    seen = replace(facts("web1"), installed=(replace(BROKEN, name="linux-base", status="ii"),))
+    profile = replace(PROFILE, updates=Updates.SECURITY, new_packages=False)
+    chosen = plan(candidate("web1", needs, plain, facts_of=seen), profile=profile).host("web1")
+
+    assert [(p.name, p.installed, p.target) for p in chosen.packages] == [
+        ("linux-image-amd64", "1.0", "2.0"),
+        ("linux-base", "1", "2.0"),
+    ]
+    assert chosen.left_out == ()
+
+
+def test_a_profile_that_takes_no_new_packages_leaves_the_update_out_and_names_them() -> None:
+    profile = replace(PROFILE, new_packages=False)
+    chosen = plan(candidate("web1", KERNEL, OPENSSL), profile=profile).host("web1")
+    (left,) = chosen.left_out
+
+    assert [package.name for package in chosen.packages] == ["openssl"]
+    assert left.outcome is PackageOutcome.NOT_ATTEMPTED
+    assert "linux-image-6.1.0-50-amd64" in left.reason
 
 
 # --- hosts that are left out ---------------------------------------------------------------------
@@ -226,11 +293,6 @@ def test_an_update_that_the_manager_cannot_be_asked_for_is_left_out_with_the_rea
     assert "would misread" in excluded(made)["web1"].reason
 
 
-BROKEN = InstalledPackage(
-    name="zip", version="1", arch="amd64", source="zip", source_version="1", status="iF"
-)
-
-
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -239,7 +301,7 @@ BROKEN = InstalledPackage(
         ({"lock_holder": "apt-get (1234)"}, "in use by apt-get (1234)"),
         ({"free_space": (FreeSpace("/var", MIN_FREE_BYTES - 1, 10**6),)}, "/var is nearly full"),
         ({"free_space": (FreeSpace("/", 10**10, MIN_FREE_INODES - 1),)}, "/ is nearly full"),
-        ({"clock_skew_seconds": MAX_SKEW_SECONDS + 0.1}, "its clock is 30 s off"),
+        ({"clock_skew_seconds": MAX_SKEW.total_seconds() + 0.1}, "its clock is 30 s off"),
         ({"clock_skew_seconds": -3600.0}, "its clock is -3600 s off"),
     ],
 )
@@ -259,7 +321,7 @@ def test_an_unfit_host_is_skipped_with_the_reason(changes: dict[str, object], wo
     [
         {"free_space": (FreeSpace("/", MIN_FREE_BYTES, MIN_FREE_INODES),)},
         {"free_space": (FreeSpace("/", 10**10, -1),)},
-        {"clock_skew_seconds": -MAX_SKEW_SECONDS},
+        {"clock_skew_seconds": -MAX_SKEW.total_seconds()},
         {"rivals": ("unattended-upgrades",)},
         {"reboot_reasons": ("kernel",)},
     ],
@@ -269,6 +331,39 @@ def test_what_does_not_keep_a_host_from_being_patched(changes: dict[str, object]
     fit = dataclasses.replace(facts("web1"), **changes)  # type: ignore[arg-type]
 
     assert plan(candidate("web1", OPENSSL, facts_of=fit)).excluded == ()
+
+
+# --- the group's rule ----------------------------------------------------------------------------
+
+SICK = dataclasses.replace(facts("web2"), lock_holder="apt-get (7)")
+
+
+@pytest.mark.parametrize("rule", [Unready.BLOCK, Unready.HOLD])
+def test_where_the_group_goes_together_one_unready_host_keeps_all_back(rule: Unready) -> None:
+    profile = replace(PROFILE, unready=rule)
+    candidates = [candidate("web1", OPENSSL), candidate("web2", OPENSSL, facts_of=SICK)]
+    made = plan(*candidates, profile=profile)
+
+    assert made.hosts == ()
+    assert excluded(made)["web1"].outcome is Outcome.NOT_ATTEMPTED
+    assert excluded(made)["web1"].reason == (
+        "group rule: web2 is not ready: lock: the package manager is in use by apt-get (7)"
+    )
+    assert excluded(made)["web2"].outcome is Outcome.SKIPPED
+    accepted = make_plan(OCCASION, profile, candidates, FEEDS, accepted=True)
+    assert [chosen.name for chosen in accepted.hosts] == ["web1"]
+
+
+def test_a_rollout_of_another_kind_plans_its_hosts_by_the_same_waves() -> None:
+    def plain(one: Candidate, profile: Profile) -> PlannedHost | ExcludedHost:
+        planned = plan(candidate("web1", OPENSSL)).hosts[0]
+        return replace(planned, name=one.host.name, packages=(), reboot=profile.reboot)
+
+    candidates = [candidate("web1"), candidate("web2")]
+    made = make_plan(OCCASION, PROFILE, candidates, FEEDS, plan_host=plain)
+
+    assert [(w.name, w.hosts) for w in made.waves] == [("pilot", ("web1",)), ("broad-1", ("web2",))]
+    assert made.excluded == ()
 
 
 # --- waves ---------------------------------------------------------------------------------------

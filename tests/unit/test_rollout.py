@@ -23,22 +23,26 @@ from tests.cases.rollouts.build import (
 )
 from wavemend.outcomes import Outcome
 from wavemend.plans import Plan, PlannedWave
+from wavemend.policy.care import RollBack
 from wavemend.rollout import (
     Action,
     AskApproval,
     AttemptState,
     AttemptView,
+    CheckWave,
     Close,
     Done,
     Gap,
     JudgeGate,
     Prepare,
     Report,
+    RollBackWave,
     RolloutView,
     RunWave,
     Soak,
     Standing,
     Verify,
+    common_cause,
     errors_in,
     in_flight,
     judge_gate,
@@ -47,7 +51,8 @@ from wavemend.rollout import (
 
 MINUTE = timedelta(minutes=1)
 SECOND = timedelta(seconds=1)
-PREPARED = frozenset({"prepared"})
+CHECKED = frozenset({"ready pilot-1", "ready broad-2", "ready critical-3"})
+PREPARED = CHECKED | {"prepared", "prepared critical-3"}
 INTENT = AttemptView(state=AttemptState.INTENT)
 RUNNING = AttemptView(state=AttemptState.RUNNING)
 
@@ -63,10 +68,38 @@ AFTER_BROAD = view(attempts=attempts([*PILOT.hosts, *BROAD.hosts]), gates={1: Tr
 # --- the way through -----------------------------------------------------------------------------
 
 
-def test_restore_points_come_before_everything() -> None:
+def test_restore_points_come_before_everything_but_those_of_critical_hosts() -> None:
     assert next_action(PLAN, RolloutView(), START) == Prepare(
-        ("db1", "web1", "web2", "web3", "web4", "web5")
+        ("web1", "web2", "web3", "web4", "web5")
     )
+
+
+def test_a_critical_host_gets_its_restore_point_after_the_approval_and_right_before_its_wave() -> (
+    None
+):
+    unprepared = replace(AFTER_BROAD, steps=frozenset({"prepared", "ready broad-2"}))
+    approved = replace(unprepared, standing=Standing.APPROVED)
+    prepare = Prepare(("db1",), step="prepared critical-3")
+
+    assert next_action(PLAN, unprepared, START) == AskApproval(CRITICAL)
+    assert next_action(PLAN, approved, START) == prepare
+    prepared = replace(approved, steps=approved.steps | {prepare.step})
+    assert next_action(PLAN, prepared, START) == CheckWave(CRITICAL, ("db1",))
+    rejected = replace(unprepared, standing=Standing.REJECTED)
+    assert isinstance(next_action(PLAN, rejected, START), Close)
+    assert isinstance(next_action(PLAN, approved, LAST_START), Close)
+    assert isinstance(next_action(PLAN, replace(approved, stopped="fire"), START), Close)
+
+
+def test_critical_hosts_that_are_only_restarted_are_not_prepared_after_the_approval_either() -> (
+    None
+):
+    hosts = tuple(replace(host, packages=()) for host in PLAN.hosts)
+    approved = replace(
+        AFTER_BROAD, steps=frozenset({"prepared", "ready broad-2"}), standing=Standing.APPROVED
+    )
+
+    assert next_action(replace(PLAN, hosts=hosts), approved, START) == CheckWave(CRITICAL, ("db1",))
 
 
 def test_the_pilot_comes_first_and_in_the_plans_own_order() -> None:
@@ -74,6 +107,23 @@ def test_the_pilot_comes_first_and_in_the_plans_own_order() -> None:
 
     assert next_action(PLAN, view(), START) == RunWave(PILOT, ("web1", "web2"))
     assert next_action(turned, view(), START) == RunWave(turned.waves[0], ("zeta", "alpha"))
+
+
+def test_hosts_are_looked_at_once_more_right_before_their_wave_and_only_once() -> None:
+    unchecked = view(steps=frozenset({"prepared"}))
+    check = CheckWave(PILOT, PILOT.hosts)
+
+    assert next_action(PLAN, unchecked, START) == check
+    assert next_action(PLAN, view(steps=frozenset({"prepared", check.step})), START) == RunWave(
+        PILOT, PILOT.hosts
+    )
+
+
+def test_hosts_that_are_only_restarted_need_no_restore_point() -> None:
+    plan = plan_of(PILOT)
+    restarts = replace(plan, hosts=tuple(replace(host, packages=()) for host in plan.hosts))
+
+    assert next_action(restarts, RolloutView(), START) == Prepare(())
 
 
 def test_only_hosts_without_an_attempt_are_started() -> None:
@@ -121,12 +171,13 @@ def test_a_plan_without_hosts_goes_straight_to_its_report() -> None:
     [
         {},
         {"stopped": "fire"},
+        {"halted": "lost together"},
         {"steps": frozenset({"prepared", "closed"})},
         {"steps": frozenset({"prepared", "closed", "verified", "reported"})},
         {"gates": {1: False}},
         {"standing": Standing.REJECTED},
     ],
-    ids=["plain", "stopped", "closed", "reported", "gate failed", "rejected"],
+    ids=["plain", "stopped", "halted", "closed", "reported", "gate failed", "rejected"],
 )
 def test_an_unfinished_attempt_comes_before_whatever_was_decided_since(
     state: AttemptView, more: dict[str, object]
@@ -262,6 +313,96 @@ def test_a_failed_or_unfinished_host_keeps_its_place_in_the_budget() -> None:
     assert errors_in(BROAD, seen) == 1
 
 
+# --- hosts that are lost together ----------------------------------------------------------------
+
+
+def lost(*seconds: float) -> dict[str, AttemptView]:
+    """Return running attempts of hosts that stopped answering at these seconds."""
+    return {
+        f"web{number}": replace(RUNNING, lost_at=START + timedelta(seconds=at))
+        for number, at in enumerate(seconds, start=1)
+    }
+
+
+@pytest.mark.parametrize(
+    ("seconds", "named"),
+    [
+        ((0, 30), ""),
+        ((0, 30, 60), "web1, web2, web3"),
+        ((0, 30, 61), ""),
+        ((0, 300, 330, 350), "web2, web3, web4"),
+        ((60, 0, 120, 180), ""),
+        ((), ""),
+    ],
+)
+def test_three_hosts_lost_within_a_minute_have_a_common_cause(
+    seconds: tuple[float, ...], named: str
+) -> None:
+    found = common_cause(lost(*seconds) | {"well": RUNNING, "fine": ended()})
+
+    assert found == (f"common cause: lost within a minute: {named}" if named else "")
+
+
+def test_many_lost_hosts_are_named_up_to_ten() -> None:
+    found = common_cause(lost(*range(14)))
+
+    assert found.startswith("common cause: lost within a minute: web1, web10, ")
+    assert found.endswith(" and 4 more")
+
+
+def test_a_halted_rollout_collects_what_runs_and_starts_nothing_more() -> None:
+    halted = view(attempts={"web1": RUNNING, "web2": ended()}, halted="lost together")
+    collected = replace(halted, attempts=attempts(["web1", "web2"]))
+
+    assert next_action(PLAN, halted, START) == RunWave(PILOT, ("web1",))
+    assert next_action(PLAN, collected, START) == Close(
+        "halted: lost together", ("db1", "web3", "web4", "web5")
+    )
+
+
+# --- a pilot that is taken back ------------------------------------------------------------------
+
+
+def test_a_pilot_that_was_not_well_is_taken_back_whole_before_anything_else() -> None:
+    ill = attempts(["web1"], Outcome.ROLLED_BACK) | attempts(["web2"])
+    seen = view(attempts=ill)
+    back = RollBackWave(PILOT, ("web2",), "web1 of pilot-1 was not well after the change")
+
+    assert next_action(PLAN, seen, START, RollBack.WAVE) == back
+    for policy in (RollBack.HOST, RollBack.NEVER):
+        assert isinstance(next_action(PLAN, seen, START, policy), JudgeGate)
+    closed = replace(seen, steps=PREPARED | {"closed"})
+    assert next_action(PLAN, closed, START, RollBack.WAVE) == back
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"stopped": "fire"}, {"steps": PREPARED | {"taken back pilot-1"}}],
+    ids=["stopped", "done"],
+)
+def test_a_pilot_is_taken_back_once_and_not_while_everything_is_stopped(
+    changes: dict[str, object],
+) -> None:
+    ill = attempts(["web1"], Outcome.ROLLED_BACK) | attempts(["web2"])
+    action = next_action(PLAN, view(attempts=ill, **changes), START, RollBack.WAVE)
+
+    assert not isinstance(action, RollBackWave)
+
+
+def test_a_broad_wave_is_not_taken_back_for_one_of_its_hosts() -> None:
+    ill = attempts(["web3"], Outcome.ROLLED_BACK) | attempts(["web4"])
+    seen = replace(AFTER_PILOT, attempts=dict(AFTER_PILOT.attempts) | ill)
+
+    assert not isinstance(next_action(PLAN, seen, START, RollBack.WAVE), RollBackWave)
+
+
+def test_a_patched_host_that_was_taken_back_is_an_error_at_the_gate() -> None:
+    back = {"web2": replace(ended(), taken_back=True)}
+    numbers = judge_gate(PILOT, view(attempts=attempts(["web1"]) | back))
+
+    assert (numbers.passed, numbers.good, numbers.errors) == (False, 1, 1)
+
+
 # --- approval, window, kill switch ---------------------------------------------------------------
 
 
@@ -334,30 +475,45 @@ class Night:
     seen: RolloutView = field(default_factory=RolloutView)
     began: list[tuple[str, RolloutView]] = field(default_factory=list)
     deaths: Counter[str] = field(default_factory=Counter)
+    prepared: set[str] = field(default_factory=set)
 
     def run(self) -> None:
         for _ in range(200):
             self._world()
-            action = next_action(self.plan, self.seen, self.now)
-            assert action == next_action(self.plan, replace(self.seen), self.now)
+            action = next_action(self.plan, self.seen, self.now, RollBack.WAVE)
+            assert action == next_action(self.plan, replace(self.seen), self.now, RollBack.WAVE)
             if isinstance(action, Done):
                 return
             self._do(action)
         pytest.fail("the rollout does not end")
 
     def _world(self) -> None:
-        event = self.luck.choice([*[""] * 12, "time", "hour", "stop", "release"])
+        event = self.luck.choice([*[""] * 12, "time", "hour", "stop", "release", "halt"])
+        if event == "halt" and self.luck.random() < 0.2:
+            self.seen = replace(self.seen, halted="lost together")
         if event in {"time", "hour"}:
             self.now += MINUTE if event == "time" else timedelta(hours=1)
         if event in {"stop", "release"}:
             self.seen = replace(self.seen, stopped="fire" if event == "stop" else "")
 
-    def _do(self, action: Action) -> None:
+    def _do(self, action: Action) -> None:  # noqa: C901 - one case each
         match action:
             case Prepare(hosts):
                 blocked = [name for name in hosts if self.luck.random() < 0.1]
                 self._write(attempts(blocked, Outcome.BLOCKED, self.now))
-                self._step("prepared")
+                for name in hosts:
+                    critical = self.plan.host(name).critical
+                    assert not critical or self.seen.standing is Standing.APPROVED
+                    assert not self.seen.stopped
+                    self.prepared.add(name)
+                self._step(action.step)
+            case CheckWave():
+                self._step(action.step)
+            case RollBackWave(_, hosts):
+                found = {name: self.seen.attempts[name] for name in hosts}
+                back = {name: replace(seen, taken_back=True) for name, seen in found.items()}
+                self.seen = replace(self.seen, attempts={**self.seen.attempts, **back})
+                self._step(action.step)
             case RunWave(_, hosts):
                 self._run_hosts(hosts)
             case Soak(_, until) | Gap(_, until):
@@ -448,7 +604,9 @@ def test_every_rollout_ends_with_one_outcome_per_host_and_no_start_out_of_turn(
     for name, seen in night.began:
         own = plan.wave_of(name)
         assert all(seen.gates.get(w.number) is True for w in plan.waves if w.number < own.number)
-        assert "prepared" in seen.steps
+        assert {"prepared", f"ready {own.name}"} <= seen.steps
+        assert name in night.prepared
         assert not seen.stopped
+        assert not seen.halted
         if plan.host(name).critical:
             assert seen.standing is Standing.APPROVED

@@ -192,7 +192,8 @@ def test_each_scheme_has_its_key_and_its_name() -> None:
     assert key_of(Scheme.DEB, "1:1.0-1") == deb_key("1:1.0-1")
     assert key_of(Scheme.RPM, "1:1.0-1") == rpm_key("1:1.0-1")
     assert key_of(Scheme.WINDOWS, "10.0.1") == windows_key("10.0.1")
-    assert [order_name(scheme) for scheme in Scheme] == ["dpkg", "rpm", "Windows builds"]
+    names = ["dpkg", "rpm", "pacman", "apk", "Windows builds"]
+    assert [order_name(scheme) for scheme in Scheme] == names
 
 
 def test_only_the_mark_of_a_binary_rebuild_is_cut() -> None:

@@ -57,8 +57,21 @@ HOSTS = (
     WorldHost("stop1", "stop", packages=("wm-fine", "wm-slow"), files=_slow(8)),
     WorldHost("stop2", "stop", ring="broad"),
     WorldHost("stop3", "stop", profile="spare"),
+    WorldHost("hook1", "hook", profile="hooked"),
+    WorldHost("back1", "back"),
+    WorldHost("back2", "back"),
+    WorldHost("auto1", "auto", profile="watchful"),
+    WorldHost("auto2", "auto", profile="watchful", files={"/etc/well": "whatever happens\n"}),
+    WorldHost("again1", "again", packages=("wm-fine", "wm-reboot"), profile="waiting"),
 )
-"""Every host that is brought up. mixed2's update fails, mixed4 and late4 are off."""
+"""Every host that is brought up. mixed2's update fails, mixed4 and late4 are off; the hook before
+hook1's rollout fails; again1 is restarted by a rollout of its own; auto1
+is not well after its update, auto2 is."""
+
+WELL = """{name: shop, argv: [sh, -c, "test -e /etc/well || grep -q 1.0 $F"]}""".replace(
+    "$F", "/usr/share/wm-fine/version"
+)
+"""A probe that fails after wm-fine was updated, except where /etc/well is."""
 
 CLOSED = "closed"
 """A company whose window does not open during the tests; its one host is not in the lab."""
@@ -76,8 +89,14 @@ def fleet_text(
     if with_closed:
         lines.append(_window("later", now + timedelta(hours=8)))
     lines.append("profiles:")
-    lines += [*_profile("server", ("ring=broad",)), *_profile("spare"), *_profile("pausing")]
-    lines += ["    before_hooks:", f"      - {_until(home / 'go-on')}"]
+    lines += [*_profile("server", ("ring=broad",)), *_profile("spare")]
+    lines += [*_profile("waiting"), "    reboots: {window: now, stable_for: 2s}"]
+    lines += [*_profile("hooked"), "    before_hooks:", f"      - {_hook(home, 'before', 3)}"]
+    lines += ["    after_hooks:", f"      - {_hook(home, 'after-1', 4)}"]
+    lines += [f"      - {_hook(home, 'after-2', 0)}"]
+    lines += [*_profile("watchful"), f"      - {WELL}", "    roll_back: wave"]
+    lines += ["    reboots: {back_within: 40s}"]
+    lines += [*_profile("pausing"), "    before_hooks:", f"      - {_until(home / 'go-on')}"]
     lines += [
         "logins:",
         "  - name: default",
@@ -144,6 +163,11 @@ def _waves(broad: tuple[str, ...]) -> list[str]:
 def _until(file: Path) -> str:
     """A hook that holds the rollout between its frozen plan and its first host."""
     return f'[sh, -c, "until [ -e {file} ]; do sleep 0.2; done"]'
+
+
+def _hook(home: Path, name: str, ends_with: int) -> str:
+    """A hook that leaves its name in the home folder, and ends as told."""
+    return f'[sh, -c, "echo {name} >>{home / "hooks"}; exit {ends_with}"]'
 
 
 def _host(host: WorldHost, where: tuple[str, int], *, simulated: bool) -> str:

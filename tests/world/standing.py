@@ -5,7 +5,11 @@ from dataclasses import dataclass, field
 from wavemend.ledger import approvals, attempts, audit, rollouts
 from wavemend.ledger.approvals import OpenRequest
 from wavemend.ledger.store import Ledger
-from wavemend.ledger.tables import AttemptRow, AuditEventRow, DecisionRow
+from wavemend.ledger.tables import (
+    AttemptRow,
+    AuditEventRow,
+    DecisionRow,
+)
 from wavemend.plans import Plan
 
 

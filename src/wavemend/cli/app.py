@@ -3,10 +3,23 @@
 import cyclopts
 
 from wavemend import __version__
-from wavemend.cli import approvals, control, feeds, fleet, rollouts, simulate, stack
+from wavemend.cli import (
+    approvals,
+    control,
+    feeds,
+    fleet,
+    manager,
+    restore_points,
+    rollback,
+    rollouts,
+    simulate,
+    stack,
+)
 from wavemend.cli.explain import explain
 from wavemend.cli.findings import findings
 from wavemend.cli.fleet_apply import apply
+from wavemend.cli.ready import ready
+from wavemend.cli.reconcile import reconcile
 
 app = cyclopts.App(
     name="wavemend",
@@ -19,6 +32,9 @@ app.command(feeds.app)
 app.command(findings)
 app.command(explain)
 app.command(simulate.app)
+app.command(manager.app)
+app.command(ready)
+app.command(reconcile)
 app.command(rollouts.app)
 app.command(control.audit_app)
 app.command(stack.up)
@@ -29,3 +45,7 @@ app.command(approvals.reject)
 app.command(approvals.waiting)
 app.command(control.stop)
 app.command(control.go)
+app.command(rollback.rollback)
+app.command(rollback.approve_rollback)
+app.command(rollback.reject_rollback)
+app.command(restore_points.points, name="restore-points")

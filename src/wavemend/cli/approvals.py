@@ -12,10 +12,11 @@ from wavemend.cli.here import here, ledger_here, prefect_here
 from wavemend.cli.resume import flow_run_state
 from wavemend.cli.shown import add_row, say, visible
 from wavemend.errors import ApprovalRefused
-from wavemend.ledger import approvals, rollouts
+from wavemend.ledger import approvals, rollback_approvals, rollouts
 from wavemend.ledger.approvals import OpenRequest
 from wavemend.plans import Plan
 from wavemend.signatures import load_signers
+from wavemend.site import utc_now
 
 Key = Annotated[Path, Parameter(help="Private key to sign with; an agent or hardware key works.")]
 Reason = Annotated[str, Parameter(help="Why, in one sentence; it is signed too.")]
@@ -38,7 +39,7 @@ def reject(rollout: str, *, key: Key, reason: Reason, as_: Name = "", print_: Pr
 
 
 def waiting() -> int:
-    """List the rollouts that wait for an approver."""
+    """List the rollouts and the rollbacks that wait for an approver."""
     ledger = ledger_here()
     table = Table(title="Waiting for approval")
     for heading in ("Rollout", "Company", "Plan", "Answer before", "Asked", "Last answer"):
@@ -52,13 +53,18 @@ def waiting() -> int:
                 known = approvals.decisions(book, row.id)
                 last = f"refused: {known[-1].refusal}" if known else "none yet"
                 add_row(table, row.id, row.tenant, digest, expires, f"no. {asked.asking}", last)
+        rollbacks = rollback_approvals.waiting(book, utc_now())
     Console().print(table)
+    for request, case in rollbacks:
+        hosts = ", ".join(host.host for host in case.hosts)
+        say(f"rollback {request.id}: {hosts} of {case.rollout}, until {request.expires_at:%H:%MZ}")
+        say(f"  asked for by {case.requested_by}: {case.reason}")
     return 0
 
 
 def _decide(rollout: str, decision: str, key: Path, reason: str, name: str, only: bool) -> int:
     asked, plan, flow_run_id = _open_request(rollout)
-    identity = name or _identity_of(key)
+    identity = name or identity_of(key)
     text = statement(asked.request, decision, identity, reason)
     _show(plan)
     say(text.decode())
@@ -106,7 +112,7 @@ def _open_request(rollout: str) -> tuple[OpenRequest, Plan, str]:
     return asked, plan, row.flow_run_id
 
 
-def _identity_of(key: Path) -> str:
+def identity_of(key: Path) -> str:
     """Find the signer whose public key belongs to this private key."""
     public = key if key.suffix == ".pub" else key.with_name(f"{key.name}.pub")
     try:

@@ -5,14 +5,19 @@ from datetime import datetime
 from typing import Any
 
 from wavemend.cli.here import PrefectApi
+from wavemend.cli.rollback_runs import start_rollback
 from wavemend.errors import EnvironmentUnfit
-from wavemend.ledger import approvals, rollouts
+from wavemend.fleet import RolloutKey, RolloutKind
+from wavemend.ledger import approvals, rollback_runs, rollouts
+from wavemend.ledger.rollback_runs import RollbackRun
 from wavemend.ledger.rollouts import LEASE
 from wavemend.ledger.store import Ledger
-from wavemend.ledger.tables import RolloutRow
+from wavemend.ledger.tables import (
+    RolloutRow,
+)
 from wavemend.steps.lease import owner_is_dead
 
-FLOW = "patch-rollout"
+FLOWS = {RolloutKind.PATCH: "patch-rollout", RolloutKind.RESTART: "restart-hosts"}
 LIVE_STATES = {"SCHEDULED", "PENDING", "RUNNING", "PAUSED"}
 
 
@@ -31,7 +36,7 @@ def resume_orphans(ledger: Ledger, api_url: str, now: datetime) -> Iterator[str]
             yield f"rollout {row.id}: {reason}"
             continue
         try:
-            deployment = _deployment(api, row.tenant, row.profile, row.window)
+            deployment = _deployment(api, _key_of(row))
         except EnvironmentUnfit as error:
             # One whose window is gone must not keep the others from being taken up.
             yield f"rollout {row.id}: cannot be taken up: {error}"
@@ -41,20 +46,59 @@ def resume_orphans(ledger: Ledger, api_url: str, now: datetime) -> Iterator[str]
         with ledger.writing() as book:
             rollouts.note_run(book, row.id, run)
         yield f"rollout {row.id}: taken up again by run {run}"
+    yield from _resume_rollbacks(ledger, api, now)
 
 
-def start_run(api: PrefectApi, tenant: str, profile: str, window: str, requester: str) -> str:
+def _resume_rollbacks(ledger: Ledger, api: PrefectApi, now: datetime) -> Iterator[str]:
+    """Start a new run for each run of rollbacks that died, with all that it was asked for.
+
+    A rollout has one run at a time: a second one that died is taken up after the first has ended.
+    """
+    with ledger.reading() as book:
+        left: dict[str, RollbackRun] = {}
+        for run in rollback_runs.open_runs(book):
+            left.setdefault(run.case.rollout, run)
+        rows = {rollout: rollouts.get_rollout(book, rollout) for rollout in left}
+    for rollout, run in left.items():
+        row, case = rows[rollout], run.case
+        if row.state != rollouts.FINISHED or _held(row, now) or _begins(api, row, now):
+            continue
+        _bury(api, row.flow_run_id)
+        started = start_rollback(
+            api,
+            rollout,
+            [host.host for host in case.hosts],
+            reason=case.reason,
+            requester=case.requested_by,
+            outside_window=run.outside_window,
+        )
+        with ledger.writing() as book:
+            rollouts.note_run(book, rollout, started)
+        yield f"rollout {rollout}: taking {len(case.hosts)} hosts back goes on by run {started}"
+
+
+def _held(row: RolloutRow, now: datetime) -> bool:
+    """True while somebody may work for a rollout: its lease runs, and its owner is not dead."""
+    held = row.lease_owner and row.lease_until and now < row.lease_until
+    return bool(held) and not owner_is_dead(row.lease_owner)
+
+
+def start_run(api: PrefectApi, key: RolloutKey, requester: str) -> str:
     """Ask Prefect for a run of the window's deployment; returns the flow run's id."""
-    return _create_run(api, _deployment(api, tenant, profile, window), requester)
+    return _create_run(api, _deployment(api, key), requester)
 
 
-def _deployment(api: PrefectApi, tenant: str, profile: str, window: str) -> dict[str, Any]:
-    name = f"{tenant}-{profile}-{window}"
+def _key_of(row: RolloutRow) -> RolloutKey:
+    return RolloutKey(tenant=row.tenant, profile=row.profile, window=row.window, kind=row.kind)
+
+
+def _deployment(api: PrefectApi, key: RolloutKey) -> dict[str, Any]:
+    name = f"{FLOWS[RolloutKind(key.kind)]}/{key.tenant}-{key.profile}-{key.window}"
     try:
-        found: dict[str, Any] = api.get(f"/deployments/name/{FLOW}/{name}")
+        found: dict[str, Any] = api.get(f"/deployments/name/{name}")
     except EnvironmentUnfit as error:
         raise EnvironmentUnfit(
-            f"Prefect has no deployment {FLOW}/{name}: {error.message}",
+            f"Prefect has no deployment {name}: {error.message}",
             hint="`wavemend up` registers the windows of the fleet in force; run it again",
         ) from error
     return found
@@ -78,8 +122,7 @@ def flow_run_state(api: PrefectApi, flow_run_id: str) -> str:
 
 def _left_alone(ledger: Ledger, api: PrefectApi, row: RolloutRow, now: datetime) -> str:
     """Say why a rollout is not taken up now; empty when it is to be."""
-    held = row.lease_owner and row.lease_until and now < row.lease_until
-    if held and not owner_is_dead(row.lease_owner):
+    if _held(row, now):
         return f"held by {row.lease_owner} until {row.lease_until:%H:%M:%S}"
     if _waits_for_human(ledger, api, row, now):
         return "waits for an approver"

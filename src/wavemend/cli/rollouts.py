@@ -14,8 +14,9 @@ from wavemend.cli.shown import add_row, say, visible
 from wavemend.cli.tables import is_wide, keep_whole, plain_table, screen
 from wavemend.errors import FleetError
 from wavemend.fleet import Fleet, RolloutKey
-from wavemend.ledger import attempts, rollouts
+from wavemend.ledger import attempts, rollbacks, rollouts
 from wavemend.ledger.intake import current_fleet
+from wavemend.ledger.readiness import accept_unready
 from wavemend.reporting import write_rollout_report
 from wavemend.site import utc_now
 
@@ -31,25 +32,29 @@ def start(
     as_: Annotated[
         str, Parameter(name="--as", help="Your name in the list of signers, for four eyes.")
     ] = "",
+    restarts: Annotated[
+        bool, Parameter(negative=(), help="The restarts that have a window of their own.")
+    ] = False,
 ) -> int:
     """Start a company's rollout now. Outside its maintenance window it starts nothing."""
     with ledger_here().reading() as book:
         fleet = current_fleet(book)
+    known = fleet.restarts() if restarts else fleet.rollouts()
     keys = [
         key
-        for key in fleet.rollouts()
+        for key in known
         if key.tenant == tenant and profile in {"", key.profile} and window in {"", key.window}
     ]
     if len(keys) != 1:
-        known = ", ".join(str(key) for key in fleet.rollouts()) or "none"
+        names = ", ".join(str(key) for key in known) or "none"
         raise FleetError(
-            f"{len(keys)} rollouts match company {tenant!r}, one is needed", hint=f"known: {known}"
+            f"{len(keys)} rollouts match company {tenant!r}, one is needed", hint=f"known: {names}"
         )
     key = keys[0]
     api = prefect_here()
     if note := _prospect(fleet, key):
         say(note)
-    run = start_run(api, key.tenant, key.profile, key.window, as_ or operator())
+    run = start_run(api, key, as_ or operator())
     say(f"`wavemend rollout list` says what becomes of it; asked for {key} as run {run}")
     return 0
 
@@ -98,6 +103,7 @@ def show(rollout: str) -> int:
         row = rollouts.get_rollout(book, rollout)
         plan = rollouts.read_plan(book, rollout)
         ended = attempts.of_rollout(book, rollout)
+        back = rollbacks.of_rollout(book, rollout)
     console = screen()
     console.print(visible(f"{row.id}  {row.key}  {row.state}  {row.reason}"))
     if plan is None:
@@ -113,6 +119,9 @@ def show(rollout: str) -> int:
             rows.append((wave.name, name, outcome, attempt.reason if attempt else ""))
     rows += [("–", left.name, left.outcome, left.reason) for left in plan.excluded]
     _show_hosts(console, rows)
+    for taken in back:
+        how = f"{taken.outcome}: {taken.detail}" if taken.outcome else taken.state
+        say(f"{taken.host}: rollback by {taken.requested_by} ({taken.reason}): {how}")
     return 0
 
 
@@ -134,6 +143,15 @@ def resume() -> int:
     """Take up unfinished rollouts that nobody works for any more."""
     for line in resume_orphans(ledger_here(), prefect_here().url, utc_now()):
         say(line)
+    return 0
+
+
+@app.command(name="go-on")
+def go_on(rollout: str, *, reason: str) -> int:
+    """Let a rollout that is held for hosts that are not ready go on without them."""
+    with ledger_here().writing() as book:
+        accept_unready(book, rollout, actor=operator(), reason=reason, now=utc_now())
+    say(f"{rollout} goes on without the hosts that are not ready, within a minute")
     return 0
 
 

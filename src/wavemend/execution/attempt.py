@@ -1,22 +1,29 @@
-"""Change one host once: intent, detached job, reboot, second look, one outcome.
+"""Change one host once: look, intent, hooks, detached job, restart, second look, one outcome.
 
 Any process may die between any two lines. Whoever comes next finds the intent in the ledger,
 asks the host what became of the job of that attempt id, and goes on from there: a start is
-never simply repeated, and an outcome is never guessed.
+never simply repeated, and an outcome is never guessed. One module per phase: before, start,
+follow, reboot, conclude, finish.
 """
 
 from dataclasses import dataclass
 
-from wavemend.errors import PlanError, TransportError
-from wavemend.execution import drift
+from wavemend.errors import TransportError
+from wavemend.execution import drift, finish
+from wavemend.execution.before import Obstacle, check_host
 from wavemend.execution.conclude import Conclusion, conclude
 from wavemend.execution.follow import Followed, follow
 from wavemend.execution.hands import Hands
-from wavemend.execution.jobs import JobState, JobView, forbid_job
-from wavemend.execution.looks import look, look_and_record
+from wavemend.execution.hooks import run_hooks
+from wavemend.execution.job_answers import JobState, JobView
+from wavemend.execution.jobs import forbid_job
+from wavemend.execution.looks import look
+from wavemend.execution.lost import Watch
 from wavemend.execution.order import Order
 from wavemend.execution.reboot import Rebooted, reboot_if_due
-from wavemend.execution.start import START_SECONDS, begin, intend, may_begin_again, wait_for_place
+from wavemend.execution.rollback import resume_rollback, roll_back_attempt, rollback_reason
+from wavemend.execution.start import START_SECONDS, begin, intend, may_begin, wait_for_place
+from wavemend.hosts import Facts
 from wavemend.ledger import attempts
 from wavemend.ledger.attempts import Granted, Refused, Wait
 from wavemend.ledger.scans import newest_look, record_look
@@ -24,8 +31,11 @@ from wavemend.ledger.tables import AttemptRow
 from wavemend.observations import Look
 from wavemend.outcomes import Outcome
 from wavemend.packages import Target
+from wavemend.policy.care import When
 from wavemend.rollout import AttemptState
-from wavemend.transport import Transport
+
+_TRY_AGAIN_SECONDS = 1.0
+"""Somebody else took the place between two questions: the next look is not to come at once."""
 
 
 def attempt_host(hands: Hands, order: Order) -> Outcome:
@@ -42,7 +52,7 @@ def attempt_host(hands: Hands, order: Order) -> Outcome:
     return _resume(hands, order, row)
 
 
-def settle(hands: Hands, order: Order, outcome: Outcome, reason: str, seen: Look) -> Outcome:
+def _settle(hands: Hands, order: Order, obstacle: Obstacle, facts: Facts | None) -> Outcome:
     """Give the host an outcome without having touched it."""
     with hands.ledger.writing() as book:
         attempts.settle(
@@ -51,12 +61,12 @@ def settle(hands: Hands, order: Order, outcome: Outcome, reason: str, seen: Look
             order.plan,
             order.host.name,
             attempt_id=f"a-{hands.token()}",
-            outcome=outcome,
-            reason=reason,
-            packages=drift.untouched_results(order.planned, seen.facts),
+            outcome=obstacle.outcome,
+            reason=obstacle.reason,
+            packages=drift.untouched_results(order.planned, facts),
             now=hands.clock(),
         )
-    return outcome
+    return obstacle.outcome
 
 
 def _first_attempt(hands: Hands, order: Order) -> Outcome:
@@ -66,77 +76,33 @@ def _first_attempt(hands: Hands, order: Order) -> Outcome:
         outcome = _try_once(hands, order)
         if outcome is not None:
             return outcome
+        hands.sleep(_TRY_AGAIN_SECONDS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Obstacle:
-    """Why nothing may be started on a host, and what outcome that is."""
+class _Started:
+    """How a start went on. `obstacle`: why it was not begun, for the case that it was not."""
 
-    outcome: Outcome
-    reason: str
-
-
-def _compare(order: Order, seen: Look) -> tuple[Target, ...] | _Obstacle:
-    """Compare a host, as it was just seen, with the plan: what is to be installed, or why not."""
-    if order.fleet_drift:
-        return _Obstacle(outcome=Outcome.NOT_ATTEMPTED, reason=f"drift: {order.fleet_drift}")
-    if seen.facts is None:
-        return _Obstacle(outcome=seen.unseen_outcome, reason=f"{seen.reason}: {seen.detail}")
-    if seen.facts.broken:
-        names = ", ".join(f"{p.name} ({p.status})" for p in seen.facts.broken)
-        reason = f"packages are not whole before the change: {names}"
-        return _Obstacle(outcome=Outcome.BLOCKED, reason=reason)
-    if reason := drift.host_drift(order.planned, seen.facts, seen.peer_key):
-        return _Obstacle(outcome=Outcome.NOT_ATTEMPTED, reason=f"drift: {reason}")
-    return drift.missing_targets(order.planned, seen.facts)
-
-
-def _rehearsed(
-    hands: Hands, order: Order, transport: Transport, targets: tuple[Target, ...]
-) -> str:
-    """Say what the package manager would do beyond the plan; empty when it is exactly the plan."""
-    try:
-        manager = hands.manager(order.host)
-        transaction = manager.rehearse(transport, targets, deadline=2 * START_SECONDS)
-    except PlanError as error:
-        return str(error)
-    return drift.transaction_drift(targets, transaction)
+    before: Look
+    followed: Followed
+    obstacle: Obstacle | None = None
 
 
 def _try_once(hands: Hands, order: Order) -> Outcome | None:
     """Look, compare with the plan, and start. None: somebody else took the place meanwhile."""
-    _, seen = look_and_record(hands, order.host, purpose="intent", rollout_id=order.plan.rollout)
-    targets = _compare(order, seen)
-    if isinstance(targets, _Obstacle):
-        return settle(hands, order, targets.outcome, targets.reason, seen)
-    if not targets:
-        reason = "every target version is installed already"
-        return settle(hands, order, Outcome.NOTHING_TO_DO, reason, seen)
-    return _rehearse_and_start(hands, order, seen, targets)
-
-
-def _rehearse_and_start(
-    hands: Hands, order: Order, seen: Look, targets: tuple[Target, ...]
-) -> Outcome | None:
-    """Rehearse, ask for the intent and start the job, all over one connection."""
-    try:
-        transport = hands.connect(order.host)
-    except TransportError as error:
-        return settle(hands, order, Outcome.UNREACHABLE, f"{error.reason}: {error}", seen)
-    try:
-        if reason := _rehearsed(hands, order, transport, targets):
-            return settle(hands, order, Outcome.NOT_ATTEMPTED, f"drift: {reason}", seen)
-        answer = intend(hands, order)
-        if isinstance(answer, Wait):
-            return None
-        if isinstance(answer, Refused):
-            return settle(hands, order, Outcome.NOT_ATTEMPTED, answer.reason, seen)
-        view = begin(hands, order, transport, answer, targets)
-    except TransportError as error:  # while rehearsing: nothing was started
-        return settle(hands, order, Outcome.UNREACHABLE, f"{error.reason}: {error}", seen)
-    finally:
-        transport.close()
-    return _go_on(hands, order, answer, seen, view)
+    if reason := may_begin(hands, order):  # found out before anybody looks; `intend` asks again
+        obstacle = Obstacle(outcome=Outcome.NOT_ATTEMPTED, reason=reason)
+        return _settle(hands, order, obstacle, None)
+    seen, found = check_host(hands, order, hooked=False)
+    if isinstance(found, Obstacle):
+        return _settle(hands, order, found, seen.facts)
+    answer = intend(hands, order)
+    if isinstance(answer, Wait):
+        return None
+    if isinstance(answer, Refused):
+        obstacle = Obstacle(outcome=Outcome.NOT_ATTEMPTED, reason=answer.reason)
+        return _settle(hands, order, obstacle, seen.facts)
+    return _go_on(hands, order, answer, _start(hands, order, answer, seen, found))
 
 
 def _resume(hands: Hands, order: Order, row: AttemptRow) -> Outcome:
@@ -144,35 +110,97 @@ def _resume(hands: Hands, order: Order, row: AttemptRow) -> Outcome:
     with hands.ledger.writing() as book:
         attempts.take_over(book, order.lease, row.id)
         found = newest_look(book, order.host.name, purpose="intent", rollout_id=order.plan.rollout)
+    granted = Granted(row.id, row.nonce, order.lease.fence)
+    if rolled_back := resume_rollback(hands, order, granted):
+        return finish.end(hands, order, granted, rolled_back)
     seen = found[1] if found else Look(host=order.host.name, at=hands.clock(), facts=None)
-    return _go_on(hands, order, Granted(row.id, row.nonce, order.lease.fence), seen, None)
+    followed = _follow(hands, order, granted, None)
+    return _go_on(hands, order, granted, _Started(before=seen, followed=followed))
 
 
-def _go_on(
-    hands: Hands, order: Order, granted: Granted, before: Look, view: JobView | None
-) -> Outcome:
-    """Follow the job to its end, reboot if that is due, look again, and conclude."""
-    followed = follow(hands, order, granted, view)
-    if _not_begun(followed):
-        before, followed, obstacle = _begin_again(hands, order, granted, before)
-        if _not_begun(followed):
-            followed = _forbid(hands, order, granted)
-        if _not_begun(followed):
-            return _end_unbegun(hands, order, granted, before, obstacle)
-    rebooted = _second_look(hands, order, granted, followed)
+def _start(
+    hands: Hands, order: Order, granted: Granted, seen: Look, targets: tuple[Target, ...]
+) -> _Started:
+    """Run the hooks before the change, start its job, and follow it."""
+    if obstacle := _hooked(hands, order, granted):
+        not_begun = Followed(view=JobView(state=JobState.ABSENT))
+        return _Started(before=seen, followed=not_begun, obstacle=obstacle)
+    begun = begin(hands, order, granted, targets)
+    followed = _follow(hands, order, granted, begun.view)
+    reason = f"the host did not take the job{': ' if begun.trouble else ''}{begun.trouble}"
+    refused = Obstacle(outcome=Outcome.NOT_ATTEMPTED, reason=reason)
+    return _Started(before=seen, followed=followed, obstacle=refused)
+
+
+def _hooked(hands: Hands, order: Order, granted: Granted) -> Obstacle | None:
+    """Run the hooks before the change; say what forbids it now, they or somebody meanwhile."""
+    if all(hook.when is not When.BEFORE for hook in order.profile.hooks):
+        return None
+    troubles = run_hooks(
+        hands,
+        order,
+        granted.attempt_id,
+        When.BEFORE,
+        refused=lambda: bool(may_begin(hands, order)),
+    )
+    if troubles:
+        return Obstacle(outcome=Outcome.BLOCKED, reason=troubles[0])
+    if reason := may_begin(hands, order):  # they may have taken minutes
+        return Obstacle(outcome=Outcome.NOT_ATTEMPTED, reason=reason)
+    return None
+
+
+def _follow(hands: Hands, order: Order, granted: Granted, first: JobView | None) -> Followed:
+    watch = Watch(hands, order, granted.attempt_id)
+    if first is not None:
+        watch.seen(first)
+    seconds = order.profile.host_deadline.total_seconds()
+    followed = follow(
+        hands, order.host, granted, first, seconds=seconds, note=watch.seen, lost=watch.lost
+    )
     with hands.ledger.reading() as book:
-        row = attempts.find(book, order.plan.digest, order.host.name)
-    reboots = row.reboots if row else 0
-    conclusion = conclude(hands, order, before, rebooted, followed, reboots=reboots)
-    return _end(hands, order, granted, conclusion)
+        begun = attempts.has_begun(book, granted.attempt_id)
+    if followed.not_begun and begun:
+        # The host has forgotten it (a restored disk, removed records): what it has done is unknown.
+        return Followed(view=JobView(state=JobState.LOST))
+    return followed
 
 
-def _not_begun(followed: Followed) -> bool:
-    view = followed.view
-    return not followed.trouble and view is not None and view.state is JobState.ABSENT
+def _go_on(hands: Hands, order: Order, granted: Granted, started: _Started) -> Outcome:
+    """Bring an attempt whose intent stands to its end, whether its job was begun or not."""
+    if started.followed.not_begun and not _is_blocked(started):
+        started = _begin_again(hands, order, granted, started.before)
+    followed = started.followed
+    if followed.not_begun:
+        followed = _forbid(hands, order, granted, started.obstacle)
+    if followed.not_begun:
+        conclusion = _not_begun(order, started)
+    else:
+        conclusion = _conclude(hands, order, granted, started.before, followed)
+    return finish.end(hands, order, granted, conclusion)
 
 
-def _forbid(hands: Hands, order: Order, granted: Granted) -> Followed:
+def _is_blocked(started: _Started) -> bool:
+    """True when a hook forbids the change: then it is not begun again."""
+    return started.obstacle is not None and started.obstacle.outcome is Outcome.BLOCKED
+
+
+def _begin_again(hands: Hands, order: Order, granted: Granted, before: Look) -> _Started:
+    """Start a job that was never begun, after all checks of a first start.
+
+    Its intent stands, but time has passed since: the host may be another one by now.
+    """
+    not_begun = Followed(view=JobView(state=JobState.ABSENT))
+    if reason := may_begin(hands, order):
+        refused = Obstacle(outcome=Outcome.NOT_ATTEMPTED, reason=reason)
+        return _Started(before=before, followed=not_begun, obstacle=refused)
+    seen, found = check_host(hands, order, hooked=True)
+    if isinstance(found, Obstacle):
+        return _Started(before=seen, followed=not_begun, obstacle=found)
+    return _start(hands, order, granted, seen, found)
+
+
+def _forbid(hands: Hands, order: Order, granted: Granted, obstacle: Obstacle | None) -> Followed:
     """Make "not begun" final on the host: a start whose answer was lost may still be travelling."""
     try:
         transport = hands.connect(order.host)
@@ -181,84 +209,45 @@ def _forbid(hands: Hands, order: Order, granted: Granted) -> Followed:
         finally:
             transport.close()
     except TransportError as error:
-        return Followed(view=None, trouble=f"{error.reason}: {error}")
-    return (
-        Followed(view=view)
-        if view.state is JobState.ABSENT
-        else follow(hands, order, granted, view)
+        why = f"; it was not to be begun: {obstacle.reason}" if obstacle else ""
+        return Followed(view=None, trouble=f"{error.reason}: {error}{why}")
+    if view.state is JobState.ABSENT:
+        return Followed(view=view)
+    return _follow(hands, order, granted, view)
+
+
+def _not_begun(order: Order, started: _Started) -> Conclusion:
+    """Conclude an attempt that is proven never to have begun."""
+    obstacle = started.obstacle
+    return Conclusion(
+        outcome=obstacle.outcome if obstacle else Outcome.NOT_ATTEMPTED,
+        reason=f"was never begun: {obstacle.reason if obstacle else 'the host does not know it'}",
+        packages=drift.untouched_results(order.planned, started.before.facts),
+        evidence=None,
     )
 
 
-def _begin_again(
-    hands: Hands, order: Order, granted: Granted, before: Look
-) -> tuple[Look, Followed, _Obstacle]:
-    """Start a job that was never begun, after all checks of a first start.
-
-    Its intent stands, but time has passed since: the host may be another one by now. The obstacle
-    says why it was not begun, for the case that it was not.
-    """
-    not_begun = Followed(view=JobView(state=JobState.ABSENT))
-    if reason := may_begin_again(hands, order):
-        return before, not_begun, _Obstacle(outcome=Outcome.NOT_ATTEMPTED, reason=reason)
-    _, seen = look_and_record(hands, order.host, purpose="intent", rollout_id=order.plan.rollout)
-    targets = _compare(order, seen)
-    if isinstance(targets, _Obstacle):
-        return seen, not_begun, targets
-    if not targets:
-        reason = "every target version is installed already"
-        return seen, not_begun, _Obstacle(outcome=Outcome.NOTHING_TO_DO, reason=reason)
-    try:
-        transport = hands.connect(order.host)
-        try:
-            if reason := _rehearsed(hands, order, transport, targets):
-                obstacle = _Obstacle(outcome=Outcome.NOT_ATTEMPTED, reason=f"drift: {reason}")
-                return seen, not_begun, obstacle
-            view = begin(hands, order, transport, granted, targets)
-        finally:
-            transport.close()
-    except TransportError as error:  # connecting or rehearsing: nothing was started
-        lost = _Obstacle(outcome=Outcome.UNREACHABLE, reason=f"{error.reason}: {error}")
-        return seen, not_begun, lost
-    refused = _Obstacle(outcome=Outcome.NOT_ATTEMPTED, reason="the host did not take the job")
-    return seen, follow(hands, order, granted, view), refused
+def _conclude(
+    hands: Hands, order: Order, granted: Granted, before: Look, followed: Followed
+) -> Conclusion:
+    """Look again, restart the host if that is due, judge, and take back what went wrong."""
+    rebooted = _second_look(hands, order, granted, followed)
+    with hands.ledger.reading() as book:
+        reboots = attempts.reboots_of(book, granted.attempt_id)
+    conclusion = conclude(hands, order, before, rebooted, followed, reboots=reboots)
+    if rollback_reason(order, conclusion):
+        return roll_back_attempt(hands, order, conclusion)
+    return conclusion
 
 
 def _second_look(hands: Hands, order: Order, granted: Granted, followed: Followed) -> Rebooted:
     """Look over a fresh connection, reboot if that is due, and keep the last look in the ledger."""
     rebooted = Rebooted(look=look(hands, order.host, refresh=False))
     view, facts = followed.view, rebooted.look.facts
-    ended = not followed.trouble and view is not None and view.state is JobState.ENDED
-    if ended and view is not None and facts is not None and not facts.broken:
+    if followed.ended and view is not None and facts is not None and not facts.broken:
         rebooted = reboot_if_due(
             hands, order, granted.attempt_id, rebooted.look, view.boot_id_at_begin
         )
     with hands.ledger.writing() as book:
         record_look(book, order.host, rebooted.look, purpose="after", rollout_id=order.plan.rollout)
     return rebooted
-
-
-def _end_unbegun(
-    hands: Hands, order: Order, granted: Granted, before: Look, obstacle: _Obstacle
-) -> Outcome:
-    conclusion = Conclusion(
-        outcome=obstacle.outcome,
-        reason=f"was never begun: {obstacle.reason}",
-        packages=drift.untouched_results(order.planned, before.facts),
-        evidence=None,
-    )
-    return _end(hands, order, granted, conclusion)
-
-
-def _end(hands: Hands, order: Order, granted: Granted, conclusion: Conclusion) -> Outcome:
-    with hands.ledger.writing() as book:
-        attempts.end_attempt(
-            book,
-            order.lease,
-            granted.attempt_id,
-            outcome=conclusion.outcome,
-            reason=conclusion.reason,
-            packages=conclusion.packages,
-            evidence=conclusion.evidence,
-            now=hands.clock(),
-        )
-    return conclusion.outcome

@@ -1,16 +1,18 @@
 """The outcome of an attempt: what a second look says, never what an exit status says alone."""
 
 from dataclasses import dataclass
+from functools import partial
 
 from wavemend.documents import sha256
-from wavemend.errors import TransportError
 from wavemend.evidence import Evidence, ProbeResult
 from wavemend.execution.drift import left_out_results, missing_targets, unseen_results
 from wavemend.execution.follow import Followed
 from wavemend.execution.hands import Hands
-from wavemend.execution.jobs import JobState
+from wavemend.execution.job_answers import JobState
 from wavemend.execution.order import Order
+from wavemend.execution.probes import until_well
 from wavemend.execution.reboot import Rebooted
+from wavemend.execution.reboot_rules import new_boot_faults
 from wavemend.hosts import Facts
 from wavemend.observations import Look
 from wavemend.outcomes import Outcome, PackageOutcome, PackageResult
@@ -19,7 +21,14 @@ from wavemend.packages import JobEnd
 LOG_TAIL = 8_000
 """Bytes of the transaction log kept with the evidence; its digest covers all that was read."""
 
-PROBE_SECONDS = 60.0
+PATIENCE_SECONDS = 60.0
+"""How long services may take to come up after their update, without a restart of the host."""
+
+_REFUSED: dict[JobState | None, str] = {
+    JobState.REFUSED_FENCE: "the host has seen a newer controller and refused this one",
+    JobState.REFUSED_LATE: "window: by the host's own clock the last start has passed",
+}
+"""Nothing was started."""
 
 _REACHED = frozenset({PackageOutcome.INSTALLED, PackageOutcome.CONFFILE_KEPT})
 
@@ -46,16 +55,22 @@ def conclude(
 ) -> Conclusion:
     """Judge an attempt that may have touched its host."""
     after = rebooted.look
-    probes = run_probes(hands, order) if after.facts is not None else ()
     packages = _packages(hands, order, before, after, followed)
     planned = frozenset((p.name, p.arch) for p in order.planned.packages)
     asked = tuple(result for result in packages if (result.name, result.arch) in planned)
-    outcome, reason = decide(followed, before.facts, rebooted, asked, probes)
+    judge = partial(
+        decide, followed, before.facts, rebooted, asked, bad_end=_bad_end(hands, order, followed)
+    )
+    # A host that has failed anyway is looked at once, for the evidence; nobody waits for it.
+    patience = _patience(order, rebooted) if judge(())[0].is_good else 0.0
+    seen = after.facts is not None
+    probes = until_well(hands, order.host, order.profile.probes, patience) if seen else ()
+    outcome, reason = judge(probes)
     return Conclusion(
         outcome=outcome,
         reason=reason,
         packages=packages,
-        evidence=_evidence(before, after, followed, probes, reboots),
+        evidence=evidence_of(before, after, followed, probes, reboots),
     )
 
 
@@ -65,16 +80,19 @@ def decide(
     rebooted: Rebooted,
     packages: tuple[PackageResult, ...],
     probes: tuple[ProbeResult, ...],
+    *,
+    bad_end: str = "",
 ) -> tuple[Outcome, str]:
     """Return the terminal outcome and its reason. Pure.
 
     `packages`: what became of the planned ones. Patched means that each of them is there.
+    `bad_end`: why the job's exit status is no good end: what the looks cannot see may be missing.
     """
     after = rebooted.look
     if followed.trouble:
         return _unseen_end(followed)
-    if followed.view is not None and followed.view.state is JobState.REFUSED_FENCE:
-        return Outcome.NOT_ATTEMPTED, "the host has seen a newer controller and refused this one"
+    if refused := _REFUSED.get(followed.view.state if followed.view else None):
+        return Outcome.NOT_ATTEMPTED, refused
     if after.facts is None:
         return Outcome.UNREACHABLE, f"after the change: {after.reason}: {after.detail}"
     if missed := sorted(
@@ -84,10 +102,8 @@ def decide(
         first = missed[0]
         why = first.detail or f"{first.outcome}, not at its target version"
         return Outcome.FAILED, f"{first.name}: {why}"
-    known = {(p.name, p.arch) for p in before.broken} if before else set()
-    if broken := [p for p in after.facts.broken if (p.name, p.arch) not in known]:
-        names = ", ".join(f"{p.name} ({p.status})" for p in broken)
-        return Outcome.FAILED, f"packages are not whole after the change: {names}"
+    if trouble := _trouble_after(before, after.facts, rebooted, bad_end):
+        return Outcome.FAILED, trouble
     if bad := [probe for probe in probes if not probe.ok]:
         return Outcome.FAILED, f"probe {bad[0].name}: {bad[0].detail}"
     if pending := [reason for reason in (rebooted.pending, *after.facts.reboot_reasons) if reason]:
@@ -95,33 +111,31 @@ def decide(
     return Outcome.PATCHED, ""
 
 
-def run_probes(hands: Hands, order: Order) -> tuple[ProbeResult, ...]:
-    """Run the profile's probes on the host, over a connection of their own."""
-    if not order.profile.probes:
-        return ()
-    try:
-        transport = hands.connect(order.host)
-    except TransportError as error:
-        return tuple(
-            ProbeResult(name=probe.name, ok=False, detail=f"{error.reason}: {error}")
-            for probe in order.profile.probes
-        )
-    results = []
-    try:
-        for probe in order.profile.probes:
-            try:
-                done = transport.run(probe.argv, deadline=PROBE_SECONDS)
-            except TransportError as error:
-                results.append(ProbeResult(name=probe.name, ok=False, detail=str(error)))
-                continue
-            text = (done.stderr or done.stdout).decode(errors="replace").strip()[-200:]
-            detail = "" if done.exit_status == 0 else f"exit status {done.exit_status} {text}"
-            results.append(
-                ProbeResult(name=probe.name, ok=done.exit_status == 0, detail=detail.strip())
-            )
-    finally:
-        transport.close()
-    return tuple(results)
+def _trouble_after(before: Facts | None, after: Facts, rebooted: Rebooted, bad_end: str) -> str:
+    """Say what is wrong although every planned version is in place; empty when nothing is."""
+    known = {(p.name, p.arch) for p in before.broken} if before else set()
+    if broken := [p for p in after.broken if (p.name, p.arch) not in known]:
+        names = ", ".join(f"{p.name} ({p.status})" for p in broken)
+        return f"packages are not whole after the change: {names}"
+    if bad_end:
+        return f"every version is in place, but {bad_end}"
+    if faults := new_boot_faults(before, after):
+        return f"it might not come up again: {'; '.join(faults)}"
+    return f"after the restart: {rebooted.trouble}" if rebooted.trouble else ""
+
+
+def _bad_end(hands: Hands, order: Order, followed: Followed) -> str:
+    view = followed.view
+    if view is None or not followed.ended or order.restart_only:
+        return ""
+    return hands.manager(order.host).end_trouble(view.exit_status)
+
+
+def _patience(order: Order, rebooted: Rebooted) -> float:
+    """Return how many seconds the services of a host have to come up."""
+    if rebooted.happened:
+        return order.profile.reboots.back_within.total_seconds()
+    return PATIENCE_SECONDS
 
 
 def _packages(
@@ -129,6 +143,8 @@ def _packages(
 ) -> tuple[PackageResult, ...]:
     if after.facts is None:
         return unseen_results(order.planned)
+    if order.restart_only:
+        return left_out_results(order.planned)
     known = before.facts or after.facts
     view = followed.view
     end = JobEnd(exit_status=view.exit_status if view else None, log=view.log if view else b"")
@@ -144,9 +160,10 @@ def _unseen_end(followed: Followed) -> tuple[Outcome, str]:
     return Outcome.UNREACHABLE, f"after the start: {followed.trouble}"
 
 
-def _evidence(
+def evidence_of(
     before: Look, after: Look, followed: Followed, probes: tuple[ProbeResult, ...], reboots: int
 ) -> Evidence:
+    """Return what proves an outcome: both looks, the job's end, the probes."""
     old, new, view = before.facts, after.facts, followed.view
     seen = new or old
     log = view.log if view else b""

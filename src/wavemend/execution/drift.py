@@ -29,7 +29,8 @@ def host_drift(planned: PlannedHost, facts: Facts, peer_key: str) -> str:
     for package in planned.packages:
         now = facts.version_of(package.name, package.arch)
         if now not in {package.installed, package.target}:
-            return f"{package.name} is {now or 'not installed'}, planned from {package.installed}"
+            was = package.installed or "not installed"
+            return f"{package.name} is {now or 'not installed'}, planned from {was}"
         if package.name in held and now != package.target:
             return f"{package.name} was put on hold after the plan was made"
     return ""

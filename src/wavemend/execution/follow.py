@@ -1,12 +1,13 @@
 """Attach to a detached job, poll, lose the connection, attach again: until it ends or time does."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from wavemend.errors import TransportError
 from wavemend.execution.hands import Hands
-from wavemend.execution.jobs import JobState, JobView, read_job
-from wavemend.execution.order import Order
-from wavemend.execution.start import note_running
+from wavemend.execution.job_answers import JobState, JobView
+from wavemend.execution.jobs import read_job
+from wavemend.hosts import Host
 from wavemend.ledger.attempts import Granted
 from wavemend.transport import Transport
 
@@ -23,21 +24,46 @@ class Followed:
     view: JobView | None
     trouble: str = ""
 
+    @property
+    def not_begun(self) -> bool:
+        """True when the host says that the job does not exist there."""
+        return not self.trouble and self.view is not None and self.view.state is JobState.ABSENT
 
-def follow(hands: Hands, order: Order, granted: Granted, first: JobView | None) -> Followed:
-    """Return how the job ended, or why its end could not be seen within the host's deadline.
+    @property
+    def ended(self) -> bool:
+        """True when the job's own end was seen."""
+        return not self.trouble and self.view is not None and self.view.state is JobState.ENDED
+
+
+def _nobody(_: str) -> None:
+    """Tell nobody that a host is lost."""
+
+
+def follow(
+    hands: Hands,
+    host: Host,
+    granted: Granted,
+    first: JobView | None,
+    *,
+    seconds: float,
+    note: Callable[[JobView], None],
+    lost: Callable[[str], None] = _nobody,
+) -> Followed:
+    """Return how the job ended, or why its end could not be seen within so many seconds.
 
     The job itself is never touched: a package transaction is not killed because we cannot see it.
+    `first`: the answer to the start, if there was one. `note` gets each answer, `lost` the reason
+    each time there is none.
     """
     if first is not None and first.state is not JobState.RUNNING:
         return Followed(view=first)
-    until = hands.monotonic() + order.profile.host_deadline.total_seconds()
+    until = hands.monotonic() + seconds
     transport: Transport | None = None
     view, trouble, pause = first, "", POLL_SECONDS[0]
     try:
         while True:
             try:
-                transport = transport or hands.connect(order.host)
+                transport = transport or hands.connect(host)
                 view = read_job(transport, granted.attempt_id, granted.nonce, deadline=READ_SECONDS)
                 trouble = ""
             except TransportError as error:
@@ -45,12 +71,14 @@ def follow(hands: Hands, order: Order, granted: Granted, first: JobView | None) 
                 if transport is not None:
                     transport.close()
                 transport = None
-            if not trouble and view is not None:
-                note_running(hands, order, granted.attempt_id, view)
+            if trouble:
+                lost(trouble)
+            elif view is not None:
+                note(view)
                 if view.state is not JobState.RUNNING:
                     return Followed(view=view)
             if hands.monotonic() >= until:
-                minutes = int(order.profile.host_deadline.total_seconds() // 60)
+                minutes = int(seconds // 60)
                 return Followed(
                     view=view, trouble=trouble or f"still running after {minutes} minutes"
                 )

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from wavemend.execution.outside import port_trouble, url_trouble
 from wavemend.hosts import Host
 from wavemend.ledger.store import Ledger
 from wavemend.managers import Manager
+from wavemend.operations import Operate, run_here
 from wavemend.transport import Transport
 
 
@@ -28,6 +30,12 @@ class Hands:
     stop_file: Path
     """While this file exists nothing is started, even when the ledger cannot be reached."""
     signers_file: Path
+    operate: Operate = run_here
+    """How the operator's commands are run on this worker."""
+    port_trouble: Callable[[str, int, float], str] = port_trouble
+    """Why a TCP port (address, port) cannot be opened from here within so many seconds."""
+    url_trouble: Callable[[str, float], str] = url_trouble
+    """Why an address does not answer below 400 within so many seconds."""
 
     def local_stop(self) -> str:
         """Return why this machine must not start anything; empty when it may."""

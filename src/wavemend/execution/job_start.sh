@@ -1,47 +1,37 @@
 # Prepare one detached job, once, and launch it. Arguments: <attempt id> <fence> <log bytes>.
 #
-# stdin goes on with the payload: one line `<nonce> <lines of job_status.sh> <lines of
+# stdin goes on with the payload: one line `<nonce> <not after> <lines of job_status.sh> <lines of
 # job_runner.sh> <number of arguments> <bytes of script>`, then exactly that, in this order, one
 # argument per line. Nothing of it stands in an argv, where every local user and sudo's log read it.
 #
 # Exit status: 0 = the status report follows on stdout; 75 = another start held the lock too long;
 # 76 = a lower fence than this host has seen; 77 = the runner did not begin; 78 = the host lacks a
-# program; 79 = the host's records are damaged; 80 = the payload came incomplete;
-# anything else = a file could not be written.
-set -eu
-umask 077
-export PATH="${PATH:-}:/usr/sbin:/sbin:/usr/bin:/bin" LC_ALL=C.UTF-8
-R="${WAVEMEND_ROOT:-}"
+# program; 79 = the host's records are damaged; 80 = the payload came incomplete; 82 = too late;
+# 1, 2, 74 = a file could not be written.
+set -e
 attempt=$1 fence=$2 bound=$3
-case $attempt in '' | *[!a-z0-9-]*) exit 80 ;; esac
-[ "${#attempt}" -ge 8 ] && [ "${#attempt}" -le 64 ] || exit 80
+is_id "$attempt" || exit 80
 case $fence in '' | *[!0-9]*) exit 80 ;; esac
-for program in flock setsid; do
-  command -v "$program" >/dev/null || { echo "$program is not installed" >&2; exit 78; }
-done
-
-W="$R/var/lib/wavemend"
+needs flock setsid
 J="$W/jobs/$attempt"
-# A new directory entry is only there after a power cut when its parent was written out too.
-durable() { sync "$@" 2>/dev/null || sync; }
 
 # `read` takes single bytes, so what follows the last line is still there for `cat`.
 take() {
   left=$1
   while [ "$left" -gt 0 ]; do
     IFS= read -r line || return 80
-    printf '%s\n' "$line"
+    printf '%s\n' "$line" || return 74
     left=$((left - 1))
   done
 }
-read -r nonce status_lines runner_lines arguments script_bytes || exit 80
+read -r nonce not_after status_lines runner_lines arguments script_bytes || exit 80
 case $nonce in '' | *[!a-z0-9]*) exit 80 ;; esac
 status=$(take "$status_lines") || exit 80
 
 mkdir -p "$W/jobs"
 # The kernel drops this lock when its holder dies, however it dies: it cannot be left stale.
 exec 9>>"$W/lock"
-flock -w 20 9 || exit 75
+hold 9 20 || exit 75
 
 # Fence: check and set under the lock. The host refuses a controller that was overtaken.
 seen=0
@@ -63,22 +53,24 @@ report() { exec 9>&-; sh -c "$status" wavemend-status "$attempt" "$bound"; exit 
 # the directory is gone.
 [ ! -e "$J/begun" ] || report
 [ ! -e "$J/forbidden" ] || report
-if [ -e "$W/journal" ] && grep -q "^begin $attempt " "$W/journal"; then report; fi
+if begin_of "$attempt" >/dev/null; then report; fi
 
 # Not begun: prepare it (again), under the job's own lock. The runner of an earlier, cut-off start
 # may still come: whichever runner takes that lock first runs the job, the others find `begun`, and
 # none can read half-written files.
-mkdir "$J" 2>/dev/null || [ -d "$J" ]
+mkdir "$J" 2>/dev/null || [ -d "$J" ] || mkdir "$J"
 exec 8>>"$J/run.lock"
-flock -w 20 8 || report
+hold 8 20 || report
 [ ! -e "$J/begun" ] || { exec 8>&-; report; }
 : >"$J/cancelled"
-take "$runner_lines" >"$J/runner" || exit 80
-take "$arguments" >"$J/args" || exit 80
+take "$runner_lines" >"$J/runner" || exit $?
+take "$arguments" >"$J/args" || exit $?
 cat >"$J/script"
 # A connection cut while sending must not leave half a script to run.
 [ "$(wc -c <"$J/script")" -eq "$script_bytes" ] || exit 80
-printf '%s\n' "$nonce" >"$J/nonce"
+printf '%s %s\n' "$nonce" "$not_after" >"$J/nonce"
+# The room in which a runner on a full disk says why it does not begin.
+printf '%-80s\n' - >"$J/refusal"
 : >>"$J/log"
 durable "$J/args" "$J/script" "$J/runner" "$J/nonce"
 rm "$J/cancelled"
@@ -101,19 +93,22 @@ if [ "$launched" = no ]; then
     3>&- 4>&- 5>&- 6>&- 7>&- 9>&- &
 fi
 
-# Wait until it began: at most about 10 s (a loaded host), normally one or two turns.
-turns=100
-while [ ! -e "$J/begun" ] && [ "$turns" -gt 0 ]; do
-  sleep 0.1
+# Wait until it began or refused: at most about 10 s (a loaded host), normally one or two turns.
+turns=100 refusal=-
+while [ ! -e "$J/begun" ] && [ "$refusal" = - ] && [ "$turns" -gt 0 ]; do
+  sleep 0.1 2>/dev/null || sleep 1
+  read -r refusal <"$J/refusal"
   turns=$((turns - 1))
 done
 [ ! -e "$J/begun" ] || report
+[ "$refusal" != late ] || exit 82
 
 # It did not come. Cancel it under its own lock, so that "did not begin" stays true until the next
 # start, or find that it began at the last moment.
 exec 8>>"$J/run.lock"
-flock -w 20 8 || report
+hold 8 20 || report
 [ ! -e "$J/begun" ] || { exec 8>&-; report; }
 : >"$J/cancelled"
 durable "$J/cancelled" "$J"
+[ "$refusal" != full ] || exit 74
 exit 77

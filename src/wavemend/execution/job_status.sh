@@ -1,13 +1,9 @@
 # Report the state of one job. Arguments: <attempt id> <bytes of log to return>.
 # Answer: one header of `key value` lines, an empty line, then the last bytes of the log.
-set -u
-export PATH="${PATH:-}:/usr/sbin:/sbin:/usr/bin:/bin" LC_ALL=C.UTF-8
-R="${WAVEMEND_ROOT:-}"
 attempt=$1 bound=$2
-case $attempt in '' | *[!a-z0-9-]*) exit 80 ;; esac
-W="$R/var/lib/wavemend"
+is_id "$attempt" || exit 80
 J="$W/jobs/$attempt"
-command -v flock >/dev/null || { echo "flock is not installed" >&2; exit 78; }
+needs flock
 
 echo "wavemend-job 1"
 # The lock first, the rc file second: a job that ends in between is then seen as ended.
@@ -16,7 +12,7 @@ if [ -e "$J/run.lock" ] && ! flock -n -s "$J/run.lock" true </dev/null; then hel
 echo "held $held"
 if [ -e "$J/rc" ] && read -r line <"$J/rc"; then echo "rc $line"; fi
 if [ -e "$J/begun" ] && read -r line <"$J/begun"; then echo "begun $line"
-elif [ -e "$W/journal" ] && line=$(grep "^begin $attempt " "$W/journal"); then
+elif line=$(begin_of "$attempt"); then
   # The directory is gone, the journal remembers: it began, and its end cannot be proven any more.
   set -f
   set -- $line

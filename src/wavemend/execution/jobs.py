@@ -10,32 +10,35 @@ attempt's nonce; nothing a job prints is ever read as its result.
 
 import re
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import cache
 from importlib.resources import files
 
 from wavemend.errors import HostAnswerInvalid, PlanError
+from wavemend.execution.job_answers import (
+    JobState,
+    JobView,
+    JournalEntry,
+    JournalKind,
+    read_entry,
+    read_view,
+)
 from wavemend.packages import JobScript
 from wavemend.transport import CommandResult, Transport
 
 LOG_BOUND = 262_144
 """Bytes of a job's log that are read back, the last ones: 500 upgrades write about 90 KB."""
 
-JOURNAL_BOUND = 4_194_304
-"""Bytes of a host's journal that are read back: about 40,000 attempts."""
+JOURNAL_BOUND = 1_048_576
+"""Bytes of a host's journal that are read back: as long as `remove_old_jobs` lets it grow."""
+
+JOURNAL_LINES = 4_000
+"""Lines of it that a clean-up keeps, besides those of jobs that still have a directory."""
 
 _ATTEMPT_ID = re.compile(r"[a-z0-9-]{8,64}")
 _NONCE = re.compile(r"[a-z0-9]{16,128}")
+_MAX_TIME = 10**11
 _MAX_FENCE = 10**18
 """The host compares fences with sh's 64-bit arithmetic."""
-
-# What a host's numbers may look like. Bounded and ASCII: `\d` also means other scripts' digits,
-# and a time of 17 digits is one that no calendar holds.
-_SIZE = r"[0-9]{1,15}"
-_TIME = r"[0-9]{1,11}"
-_FENCE = r"[0-9]{1,18}"
-_STATUS = r"25[0-5]|2[0-4][0-9]|1?[0-9]{1,2}"
-_BOOT = r"[!-~]{1,64}"
 
 _BOOTSTRAP = """\
 IFS= read -r lines || exit 80
@@ -51,19 +54,6 @@ eval "$text"
 """Reads a script from stdin line by line and leaves the rest of stdin to it."""
 
 
-class JobState(StrEnum):
-    """What the host says about one attempt."""
-
-    ABSENT = "absent"
-    """Not begun. It may still begin when an answer to a start was lost: see `forbid_job`."""
-    RUNNING = "running"
-    ENDED = "ended"
-    LOST = "lost"
-    """Begun, not running, and no proof of its end: a power cut, or its records were removed."""
-    REFUSED_FENCE = "refused_fence"
-    """The host has seen a newer controller; nothing was started."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSpec:
     """One job to start: at most once per attempt id, on the host's own word."""
@@ -75,44 +65,9 @@ class JobSpec:
     fence: int
     """Owner number of the rollout; the host refuses a lower one than it has seen."""
     script: JobScript
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobView:
-    """What one question about a job was answered with. Times are the host's, in Unix seconds."""
-
-    state: JobState
-    exit_status: int | None = None
-    """The script's exit status; None unless `state` is ended."""
-    log: bytes = b""
-    """The last bytes of the job's output, stdout and stderr together."""
-    log_size: int = 0
-    """Bytes of output on the host; more than `len(log)` when only the tail came."""
-    begun_at: float | None = None
-    ended_at: float | None = None
-    boot_id_at_begin: str = ""
-
-
-class JournalKind(StrEnum):
-    """What a line of a host's journal says."""
-
-    BEGIN = "begin"
-    END = "end"
-    DAMAGED = "damaged"
-    """Not in the agreed form: torn by a power cut, or edited."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JournalEntry:
-    """One line of the host's own record of what was done to it."""
-
-    kind: JournalKind
-    raw: str
-    attempt_id: str = ""
-    fence: int | None = None
-    exit_status: int | None = None
-    at: float | None = None
-    boot_id: str = ""
+    not_after: int | None = None
+    """Unix seconds: the host begins no later, by its own clock, whose skew preflight bounds.
+    However long a controller, a network or the host itself was stalled. None: no bound."""
 
 
 def start_job(transport: Transport, spec: JobSpec, *, deadline: float) -> JobView:
@@ -135,7 +90,10 @@ def start_job(transport: Transport, spec: JobSpec, *, deadline: float) -> JobVie
     if result.exit_status == 76:
         said = f"the host has seen fence {_said(result)}, this start carries {spec.fence}"
         return JobView(state=JobState.REFUSED_FENCE, log=said.encode())
-    return _view(_answer(result, spec.attempt_id), spec.attempt_id, spec.nonce)
+    if result.exit_status == 82:
+        said = f"the host's clock is past {spec.not_after}, the last second of this start"
+        return JobView(state=JobState.REFUSED_LATE, log=said.encode())
+    return read_view(_answer(result, spec.attempt_id), spec.attempt_id, spec.nonce)
 
 
 def read_job(
@@ -149,7 +107,7 @@ def read_job(
         deadline=deadline,
         bound=2 * bound + 4_096,
     )
-    return _view(_answer(result, attempt_id), attempt_id, nonce)
+    return read_view(_answer(result, attempt_id), attempt_id, nonce)
 
 
 def forbid_job(transport: Transport, attempt_id: str, nonce: str, *, deadline: float) -> JobView:
@@ -162,11 +120,11 @@ def forbid_job(transport: Transport, attempt_id: str, nonce: str, *, deadline: f
     _check_attempt_id(attempt_id)
     result = transport.run_as_root(
         ("/bin/sh", "-s", "--", attempt_id, str(LOG_BOUND)),
-        stdin=_text("job_forbid.sh") + _text("job_status.sh"),
+        stdin=_text("job_forbid.sh", "job_status.sh"),
         deadline=deadline,
         bound=2 * LOG_BOUND,
     )
-    return _view(_answer(result, attempt_id), attempt_id, nonce)
+    return read_view(_answer(result, attempt_id), attempt_id, nonce)
 
 
 def read_journal(transport: Transport, *, deadline: float) -> tuple[JournalEntry, ...]:
@@ -184,7 +142,36 @@ def read_journal(transport: Transport, *, deadline: float) -> tuple[JournalEntry
             hint="look at /var/lib/wavemend/journal on the host",
         )
     lines = body.decode(errors="replace").splitlines()
-    return tuple(_entry(line) for line in lines if line)
+    return tuple(read_entry(line) for line in lines if line)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cleaned:
+    """What became of a host's old job directories."""
+
+    removed: int
+    running: int
+    """Old ones that were left alone because they still run."""
+
+
+def remove_old_jobs(transport: Transport, *, keep: int, deadline: float) -> Cleaned:
+    """Remove all job directories but the newest `keep`, and bound the host's journal.
+
+    For the end of an attempt, when its evidence is stored. `keep` leaves room for attempts whose
+    evidence is not: those of a controller that died. The journal goes on naming every attempt
+    that has a directory, and the last `JOURNAL_LINES` lines.
+    """
+    if keep < 1:
+        raise PlanError(f"keep is {keep}: the newest job directory is never removed")
+    result = transport.run_as_root(
+        ("/bin/sh", "-s", "--", str(keep), str(JOURNAL_LINES)),
+        stdin=_text("job_clean.sh"),
+        deadline=deadline,
+    )
+    found = re.search(rb"^([0-9]{1,9}) ([0-9]{1,9})\n\Z", result.stdout, re.MULTILINE)
+    if result.exit_status != 0 or not found:
+        raise _trouble(result, "clean-up")
+    return Cleaned(removed=int(found[1]), running=int(found[2]))
 
 
 def remove_job(transport: Transport, attempt_id: str, *, deadline: float) -> bool:
@@ -201,7 +188,11 @@ def remove_job(transport: Transport, attempt_id: str, *, deadline: float) -> boo
     raise _trouble(result, attempt_id)
 
 
+_UNWRITTEN = "a file could not be written: is the disk full, out of inodes or read-only?"
 _REASONS = {
+    1: _UNWRITTEN,
+    2: _UNWRITTEN,
+    74: _UNWRITTEN,
     75: "another start or removal on the host held the lock for 20 s",
     77: "neither systemd-run nor setsid brought the job to its beginning within 10 s",
     78: "the host lacks a program",
@@ -217,7 +208,7 @@ def _trouble(result: CommandResult, attempt_id: str) -> HostAnswerInvalid:
     said = _said(result)
     return HostAnswerInvalid(
         f"job {attempt_id}: {reason}{': ' if said else ''}{said}",
-        hint=f"look at /var/lib/wavemend/jobs/{attempt_id} on the host",
+        hint="look at /var/lib/wavemend on the host",
     )
 
 
@@ -233,71 +224,6 @@ def _answer(result: CommandResult, attempt_id: str) -> bytes:
     return rest
 
 
-def _view(answer: bytes, attempt_id: str, nonce: str) -> JobView:
-    header, _, log = answer.partition(b"\n\n")
-    fields = dict(
-        line.split(" ", 1) for line in header.decode(errors="replace").splitlines() if " " in line
-    )
-    if "held" not in fields or not re.fullmatch(_SIZE, fields.get("log", "")):
-        raise HostAnswerInvalid(f"job {attempt_id}: the host's answer is not in the agreed form")
-    begun_at, boot_id = _begin(fields.get("begun", ""))
-    ended = _end(fields.get("rc", ""), nonce)
-    if ended is not None:
-        state = JobState.ENDED
-    elif fields["held"] == "yes":
-        state = JobState.RUNNING
-    else:
-        state = JobState.LOST if "begun" in fields else JobState.ABSENT
-    return JobView(
-        state=state,
-        exit_status=ended[0] if ended else None,
-        log=log,
-        log_size=int(fields["log"]),
-        begun_at=begun_at,
-        ended_at=ended[1] if ended else None,
-        boot_id_at_begin=boot_id,
-    )
-
-
-def _begin(text: str) -> tuple[float | None, str]:
-    """Return when and in which boot a job began; unknown when the record is not in form."""
-    found = re.fullmatch(rf"{_FENCE} ({_TIME}) ({_BOOT})", text.strip())
-    return (float(found[1]), found[2]) if found else (None, "")
-
-
-def _end(text: str, nonce: str) -> tuple[int, float] | None:
-    """Return a job's proven end; a record that is not in form proves none."""
-    found = re.fullmatch(rf"([a-z0-9]+) ({_STATUS}) ({_TIME})", text.strip())
-    return (int(found[2]), float(found[3])) if found and found[1] == nonce else None
-
-
-_BEGIN_LINE = re.compile(
-    rf"begin (?P<id>[a-z0-9-]{{8,64}}) (?P<fence>{_FENCE}) (?P<at>{_TIME}) (?P<boot>{_BOOT})"
-)
-_END_LINE = re.compile(rf"end (?P<id>[a-z0-9-]{{8,64}}) (?P<status>{_STATUS}) (?P<at>{_TIME})")
-
-
-def _entry(line: str) -> JournalEntry:
-    if found := _BEGIN_LINE.fullmatch(line):
-        return JournalEntry(
-            kind=JournalKind.BEGIN,
-            raw=line,
-            attempt_id=found["id"],
-            fence=int(found["fence"]),
-            at=float(found["at"]),
-            boot_id=found["boot"],
-        )
-    if found := _END_LINE.fullmatch(line):
-        return JournalEntry(
-            kind=JournalKind.END,
-            raw=line,
-            attempt_id=found["id"],
-            exit_status=int(found["status"]),
-            at=float(found["at"]),
-        )
-    return JournalEntry(kind=JournalKind.DAMAGED, raw=line)
-
-
 def _check_attempt_id(attempt_id: str) -> None:
     if not _ATTEMPT_ID.fullmatch(attempt_id):
         raise PlanError(f"{attempt_id!r} is no attempt id", hint="8 to 64 of a-z, 0-9 and -")
@@ -309,22 +235,54 @@ def _check(spec: JobSpec) -> None:
         raise PlanError(f"job {spec.attempt_id}: the nonce is not 16 to 128 of a-z and 0-9")
     if not 0 <= spec.fence < _MAX_FENCE:
         raise PlanError(f"job {spec.attempt_id}: {spec.fence} is no fence the host can compare")
+    if spec.not_after is not None and not 0 <= spec.not_after < _MAX_TIME:
+        raise PlanError(f"job {spec.attempt_id}: {spec.not_after} is no time a start may end at")
     for argument in spec.script.args:
         if "\n" in argument or "\0" in argument:
             raise PlanError(f"job {spec.attempt_id}: argument {argument!r} holds a line break")
+        _encoded(spec, argument)
+
+
+def _encoded(spec: JobSpec, text: str) -> bytes:
+    """Return text as bytes; those that were no UTF-8 when they came in go out as they were."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise PlanError(f"job {spec.attempt_id}: {text[:200]!r} stands for no bytes") from None
 
 
 def _payload(spec: JobSpec) -> bytes:
     start, status, runner = (
         _text(name) for name in ("job_start.sh", "job_status.sh", "job_runner.sh")
     )
-    arguments = "".join(f"{argument}\n" for argument in spec.script.args).encode()
-    script = spec.script.text.encode()
+    arguments = b"".join(_encoded(spec, argument) + b"\n" for argument in spec.script.args)
+    script = _encoded(spec, spec.script.text)
     counts = (status.count(b"\n"), runner.count(b"\n"), len(spec.script.args), len(script))
-    head = f"{spec.nonce} {' '.join(str(count) for count in counts)}\n".encode()
+    not_after = "-" if spec.not_after is None else spec.not_after
+    head = f"{spec.nonce} {not_after} {' '.join(str(count) for count in counts)}\n".encode()
     return b"%d\n" % start.count(b"\n") + start + head + status + runner + arguments + script
 
 
 @cache
-def _text(name: str) -> bytes:
-    return files("wavemend").joinpath("execution", name).read_bytes()
+def _text(*names: str) -> bytes:
+    """Return scripts as one text, after what all of them begin with."""
+    folder = files("wavemend").joinpath("execution")
+    return b"".join(folder.joinpath(name).read_bytes() for name in ("job_common.sh", *names))
+
+
+__all__ = [
+    "JOURNAL_BOUND",
+    "LOG_BOUND",
+    "Cleaned",
+    "JobSpec",
+    "JobState",
+    "JobView",
+    "JournalEntry",
+    "JournalKind",
+    "forbid_job",
+    "read_job",
+    "read_journal",
+    "remove_job",
+    "remove_old_jobs",
+    "start_job",
+]

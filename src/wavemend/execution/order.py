@@ -1,5 +1,6 @@
 """One host's part of a rollout, with everything that is decided about it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from wavemend.fleet import Tenant
@@ -7,6 +8,16 @@ from wavemend.hosts import Host
 from wavemend.ledger.rollouts import Lease
 from wavemend.plans import Plan, PlannedHost
 from wavemend.policy.profiles import Profile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InForce:
+    """What the fleet in force says of a host at one moment."""
+
+    tenant: Tenant
+    """Its company: who may approve."""
+    fleet_drift: str = ""
+    """Why the fleet no longer says what the plan was made for; empty when it does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,8 +31,21 @@ class Order:
     tenant: Tenant
     fleet_drift: str = ""
     """Why the fleet in force no longer says what the plan was made for; empty when it does."""
+    ask: Callable[[], InForce] | None = None
+    """Asks the fleet in force again: a host may wait for hours for its place."""
+
+    def in_force(self) -> InForce:
+        """Return what the fleet says now; what it said when the order was given, if nobody asks."""
+        if self.ask is None:
+            return InForce(tenant=self.tenant, fleet_drift=self.fleet_drift)
+        return self.ask()
 
     @property
     def planned(self) -> PlannedHost:
         """The host as the plan has it."""
         return self.plan.host(self.host.name)
+
+    @property
+    def restart_only(self) -> bool:
+        """True in a rollout of restarts: nothing is installed, the host is restarted."""
+        return not self.planned.packages

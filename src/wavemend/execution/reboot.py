@@ -1,67 +1,93 @@
-"""Reboot a host when its profile asks for it, and believe it only when the boot id changed."""
+"""Restart a host when that is due and allowed, and believe it only when it is proven.
+
+Proven: another boot id, an uptime shorter than the time since the command, the newest kernel, and
+no second boot for as long as the profile says.
+"""
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from wavemend.errors import TransportError
+from wavemend.execution import reboot_rules
 from wavemend.execution.hands import Hands
 from wavemend.execution.looks import look
 from wavemend.execution.order import Order
 from wavemend.hosts import Facts
 from wavemend.ledger import attempts
 from wavemend.observations import Look
-from wavemend.policy.profiles import RebootRule
 
 MAX_REBOOTS = 5
 """More than five in one attempt is a boot loop (Google's OS Config stops at the same number)."""
 
-BACK_SECONDS = 600.0
-"""A server's firmware alone may take five minutes."""
-
 _TELL_SECONDS = 30.0
-_ASK_AGAIN_SECONDS = 1.0
+_ASK_AGAIN_SECONDS = (1.0, 5.0)
+"""First and longest pause between two looks at a host that is restarting."""
+
+_STAY_SECONDS = 10.0
+"""Longest pause between two looks at a host that must stay in its new boot."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rebooted:
-    """The last look at a host, and why a reboot that was due has not been seen; empty if none."""
+    """The last look at a host, and what there is to say about its restart."""
 
     look: Look
     pending: str = ""
+    """Why a restart that was due has not been seen; empty when none was, or it was seen."""
+    trouble: str = ""
+    """Why the restart failed: another kernel than expected, a boot loop."""
+    happened: bool = False
+    """True when the host was seen in another boot than the one its job began in."""
 
 
 def reboot_if_due(
     hands: Hands, order: Order, attempt_id: str, seen: Look, boot_id: str
 ) -> Rebooted:
-    """Reboot the host if that is due and allowed; return the last that was seen of it.
+    """Restart the host if that is due and allowed; return the last that was seen of it.
 
     `boot_id`: the boot in which the job began; when it is another one already, the host has
-    rebooted since, and is not told to again. Call it only for a job that ended and left the
+    restarted since, and is not told to again. Call it only for a job that ended and left the
     host's packages whole: a half-configured host may not come up again.
     """
-    if seen.facts is None or not _due(order, seen.facts, boot_id):
+    facts = seen.facts
+    if facts is None:
         return Rebooted(look=seen)
+    if boot_id and facts.boot_id != boot_id:
+        with hands.ledger.reading() as book:
+            told = attempts.reboots_of(book, attempt_id) > 0
+        return _watched(hands, order, seen, None) if told else Rebooted(look=seen, happened=True)
+    if not reboot_rules.is_due(order, facts):
+        return Rebooted(look=seen)
+    refusal = reboot_rules.deferral(order, facts, hands.clock()) or _count(hands, order, attempt_id)
+    if refusal:
+        return Rebooted(look=seen, pending=f"not rebooted: {refusal}")
+    return restart(hands, order, seen)
+
+
+def _count(hands: Hands, order: Order, attempt_id: str) -> str:
+    """Write the intent to restart the host; say why it may not be, instead, if so."""
     now = hands.clock()
     with hands.ledger.writing() as book:
         refusal = attempts.start_refusal(book, order.lease, order.plan, now, hands.local_stop())
         if not refusal and attempts.count_reboot(book, order.lease, attempt_id, now) > MAX_REBOOTS:
             refusal = f"it was rebooted {MAX_REBOOTS} times already: a boot loop?"
-    if refusal:
-        return Rebooted(look=seen, pending=f"not rebooted: {refusal}")
+    return refusal
+
+
+def restart(hands: Hands, order: Order, seen: Look) -> Rebooted:
+    """Tell a host to restart, and wait until it is proven to have; nothing is asked before."""
+    told, pause = hands.monotonic(), _ASK_AGAIN_SECONDS[0]
+    until = told + order.profile.reboots.back_within.total_seconds()
+    old = seen.facts.boot_id if seen.facts else ""
     _tell(hands, order)
-    return _wait_until_back(hands, order, seen)
-
-
-def _due(order: Order, facts: Facts, boot_id: str) -> bool:
-    if boot_id and facts.boot_id != boot_id:
-        return False
-    match RebootRule(order.planned.reboot):
-        case RebootRule.NEVER:
-            return False
-        case RebootRule.IF_NEEDED:
-            return bool(facts.reboot_reasons)
-        case RebootRule.ALWAYS:
-            return True
+    last = seen
+    while hands.monotonic() < until:
+        hands.sleep(pause)
+        pause = min(1.2 * pause, _ASK_AGAIN_SECONDS[1])
+        last = look(hands, order.host, refresh=False)
+        if last.facts is not None and last.facts.boot_id != old:
+            return _watched(hands, order, last, hands.monotonic() - told)
+    return Rebooted(look=last, pending="it was told to reboot, and its boot id has not changed")
 
 
 def _tell(hands: Hands, order: Order) -> None:
@@ -69,18 +95,42 @@ def _tell(hands: Hands, order: Order) -> None:
     with suppress(TransportError):
         transport = hands.connect(order.host)
         try:
-            transport.run_as_root(("shutdown", "-r", "now"), deadline=_TELL_SECONDS)
+            argv = hands.manager(order.host).reboot_argv
+            transport.run_as_root(argv, deadline=_TELL_SECONDS)
         finally:
             transport.close()
 
 
-def _wait_until_back(hands: Hands, order: Order, before: Look) -> Rebooted:
-    """Look until another boot answers. A host that never does is what was last seen of it."""
-    old = before.facts.boot_id if before.facts else ""
-    until, last = hands.monotonic() + BACK_SECONDS, before
-    while hands.monotonic() < until:
-        hands.sleep(_ASK_AGAIN_SECONDS)
+def _watched(hands: Hands, order: Order, first: Look, since_told: float | None) -> Rebooted:
+    """Say whether a host that answers from another boot is back for good, and with its kernel."""
+    back = _stay(hands, order, first)
+    facts = back.look.facts
+    if back.trouble or facts is None:
+        return back
+    if reason := reboot_rules.unproven_boot(first.facts or facts, since_told):
+        return replace(back, pending=reason)
+    return replace(back, trouble=reboot_rules.wrong_kernel(facts))
+
+
+def _stay(hands: Hands, order: Order, first: Look) -> Rebooted:
+    """Look on until the new boot has lasted; a second one within that time is a boot loop.
+
+    A host that is away for a moment and comes back in the same boot has not flapped; one that
+    stays away is what was last seen of it.
+    """
+    manners = order.profile.reboots
+    stable, patience = manners.stable_for.total_seconds(), manners.back_within.total_seconds()
+    began, last = hands.monotonic(), first
+    while (gone := hands.monotonic() - began) < stable or last.facts is None:
+        if last.facts is None and gone >= stable + patience:
+            break
+        hands.sleep(min(_STAY_SECONDS, max(1.0, stable / 4)))
         last = look(hands, order.host, refresh=False)
-        if last.facts is not None and last.facts.boot_id != old:
-            return Rebooted(look=last)
-    return Rebooted(look=last, pending="it was told to reboot, and its boot id has not changed")
+        if last.facts is not None and _boot(last.facts) != _boot(first.facts):
+            trouble = f"boot loop: it came up again within {gone:.0f} s of its restart"
+            return Rebooted(look=last, trouble=trouble, happened=True)
+    return Rebooted(look=last, happened=True)
+
+
+def _boot(facts: Facts | None) -> str:
+    return facts.boot_id if facts else ""

@@ -1,23 +1,28 @@
 """The right to start, and the start itself: approval, intent, detached job."""
 
-from datetime import UTC, datetime
+from dataclasses import dataclass
 
 from wavemend.approvals import Answer, check
 from wavemend.errors import ApprovalRefused, TransportError
 from wavemend.execution.hands import Hands
-from wavemend.execution.jobs import JobSpec, JobView, start_job
+from wavemend.execution.job_answers import JobView
+from wavemend.execution.jobs import JobSpec, start_job
 from wavemend.execution.order import Order
 from wavemend.ledger import approvals, attempts
 from wavemend.ledger.attempts import Granted, Refused
 from wavemend.ledger.rollouts import standing
-from wavemend.packages import Target
+from wavemend.packages import JobScript, Target
 from wavemend.rollout import Standing
-from wavemend.transport import Transport
 
 START_SECONDS = 60.0
 """Creating the job is one round trip; a loaded host may need half a minute for it."""
 
-_ASK_AGAIN_SECONDS = 0.5
+_ASK_AGAIN_SECONDS = (0.5, 5.0)
+"""First and longest pause before a waiting host asks for its place again: hundreds may wait."""
+
+NOTHING = JobScript(text="exit 0\n", args=())
+"""The job of a host that is only restarted: its begin and end are in the host's journal, with the
+fence and the boot, as those of every change are; the restart follows it."""
 
 
 def wait_for_place(hands: Hands, order: Order) -> None:
@@ -25,17 +30,19 @@ def wait_for_place(hands: Hands, order: Order) -> None:
 
     Returns too when the start would be refused: the refusal itself is decided by `intend`.
     """
+    pause = _ASK_AGAIN_SECONDS[0]
     while True:
         with hands.ledger.reading() as book:
             free = attempts.has_place(book, order.lease, order.plan, order.host.name)
         if free or hands.local_stop():
             return
-        hands.sleep(_ASK_AGAIN_SECONDS)
+        hands.sleep(pause)
+        pause = min(1.1 * pause, _ASK_AGAIN_SECONDS[1])
 
 
 def intend(hands: Hands, order: Order) -> attempts.Answer:
     """Ask for the right to start, now; the approval is checked in the same breath."""
-    if refusal := approval_refusal(hands, order):
+    if refusal := _fleet_refusal(order) or approval_refusal(hands, order):
         return Refused(refusal)
     attempt_id, nonce = f"a-{hands.token()}", hands.token()
     with hands.ledger.writing() as book:
@@ -51,12 +58,13 @@ def intend(hands: Hands, order: Order) -> attempts.Answer:
         )
 
 
-def may_begin_again(hands: Hands, order: Order) -> str:
-    """Say why an attempt whose job never began must not begin now; empty when it may.
+def may_begin(hands: Hands, order: Order) -> str:
+    """Say why nothing may begin on a host now: approval, window, switches; empty when it may.
 
-    Its intent stands, so it keeps its place in the budget; time and switches have moved on.
+    Asked before a host is looked at, and again for an attempt whose job never began: its intent
+    stands, so it keeps its place in the budget, but time and switches have moved on.
     """
-    if refusal := approval_refusal(hands, order):
+    if refusal := _fleet_refusal(order) or approval_refusal(hands, order):
         return refusal
     with hands.ledger.reading() as book:
         return attempts.start_refusal(
@@ -64,10 +72,17 @@ def may_begin_again(hands: Hands, order: Order) -> str:
         )
 
 
+def _fleet_refusal(order: Order) -> str:
+    """Say why the fleet in force forbids the change, now; empty when it does not."""
+    drift = order.in_force().fleet_drift
+    return f"drift: {drift}" if drift else ""
+
+
 def approval_refusal(hands: Hands, order: Order) -> str:
     """Check the stored signatures again, now; say why none of them counts, or return nothing."""
     if not order.planned.critical:
         return ""
+    tenant = order.in_force().tenant
     with hands.ledger.reading() as book:
         if standing(book, order.plan.rollout, order.plan.digest) is Standing.REJECTED:
             return "rejected by the approver"
@@ -91,9 +106,9 @@ def approval_refusal(hands: Hands, order: Order) -> str:
                 answer,
                 request,
                 signers_file=hands.signers_file,
-                allowed=order.tenant.approvers,
+                allowed=tenant.approvers,
                 requester=order.plan.requester,
-                four_eyes=order.tenant.four_eyes,
+                four_eyes=tenant.four_eyes,
                 now=hands.clock(),
             )
         except ApprovalRefused as error:
@@ -103,32 +118,30 @@ def approval_refusal(hands: Hands, order: Order) -> str:
     return f"approval: {'; '.join(reasons) or 'no valid signature over this plan'}"
 
 
-def begin(
-    hands: Hands,
-    order: Order,
-    transport: Transport,
-    granted: Granted,
-    targets: tuple[Target, ...],
-) -> JobView | None:
-    """Create the job on the host. None: the answer was lost, so the host has to be asked."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """The answer to a start. Without a `view` it was lost, and the host has to be asked."""
+
+    view: JobView | None
+    trouble: str = ""
+
+
+def begin(hands: Hands, order: Order, granted: Granted, targets: tuple[Target, ...]) -> Begun:
+    """Create the job on the host: it begins once, and not after the plan's last start."""
+    manager = hands.manager(order.host)
     spec = JobSpec(
         attempt_id=granted.attempt_id,
         nonce=granted.nonce,
         fence=granted.fence,
-        script=hands.manager(order.host).apply_script(targets),
+        script=NOTHING if order.restart_only else manager.apply_script(targets),
+        # However long this process was stopped since the intent: the host has a clock too.
+        not_after=int(order.plan.last_start.timestamp()),
     )
     try:
-        view = start_job(transport, spec, deadline=START_SECONDS)
-    except TransportError:
-        return None
-    note_running(hands, order, granted.attempt_id, view)
-    return view
-
-
-def note_running(hands: Hands, order: Order, attempt_id: str, view: JobView) -> None:
-    """Write down that the host has begun, with the host's own time of it."""
-    if view.begun_at is None:
-        return
-    begun = datetime.fromtimestamp(view.begun_at, UTC)
-    with hands.ledger.writing() as book:
-        attempts.mark_running(book, order.lease, attempt_id, begun, hands.clock())
+        transport = hands.connect(order.host)
+        try:
+            return Begun(view=start_job(transport, spec, deadline=START_SECONDS))
+        finally:
+            transport.close()
+    except TransportError as error:
+        return Begun(view=None, trouble=f"{error.reason}: {error}")

@@ -184,6 +184,8 @@ def _feed(module: str) -> Callable[[], Feed]:
 
 FEEDS: Mapping[str, Callable[[], Feed]] = {
     "almalinux": _feed("almalinux"),
+    "alpine": _feed("alpine"),
+    "arch": _feed("arch"),
     "cve": _feed("cve_records"),
     "debian": _feed("debian"),
     "debian-support": _feed("debian_support"),

@@ -336,3 +336,9 @@ def _compliance(text: str) -> str:
 
 
 Compliance = Annotated[str, AfterValidator(_compliance), Field(examples=["pci-dss-4.0.1"])]
+
+MacAddress = Annotated[
+    str,
+    _pattern(r"(?:[0-9a-fA-F]{2}(?::[0-9a-fA-F]{2}){5})?", "six pairs of hex digits, with colons"),
+    Field(examples=["52:54:00:12:34:56"]),
+]

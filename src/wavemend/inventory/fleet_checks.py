@@ -8,6 +8,7 @@ from wavemend.inventory.fleet_schema import GroupForm, HostForm, WindowForm
 from wavemend.inventory.forms import SECTIONS, Forms
 from wavemend.inventory.inheritance import Inheritance, inheritance_of
 from wavemend.inventory.problems import Place, Problem
+from wavemend.inventory.profile_checks import check_profiles
 from wavemend.inventory.wave_checks import check_waves, empty_waves
 
 
@@ -16,8 +17,7 @@ def check(forms: Forms) -> Iterator[Problem]:
     yield from _doubles(forms)
     yield from _tenants(forms)
     yield from _windows(forms)
-    for number, profile in forms.profiles.items():
-        yield from forms.unknown(("profiles", number, "window"), "windows", profile.window)
+    yield from check_profiles(forms)
     yield from check_waves(forms)
     inheritance = inheritance_of(forms)
     yield from _hosts(forms, inheritance)

@@ -32,11 +32,19 @@ selector that matches no host |
 
 def fleet_reference() -> str:
     """Return `docs/reference/fleet.md`."""
-    schema = json_schema()
+    return reference(_HEAD, json_schema())
+
+
+def reference(head: str, schema: dict[str, Any]) -> str:
+    """Return a page: what stands at its head, then one table for each form of the schema."""
     tables = ["".join(f"{line}\n" for line in _table("The whole file", schema))]
-    for form, heading in _forms_in_order(schema):
+    places: dict[str, list[str]] = {}
+    for form, place in _forms_in_order(schema):
+        places.setdefault(form, []).append(place)
+    for form, found in places.items():
+        heading = ", ".join(found)
         tables.append("".join(f"{line}\n" for line in _table(heading, schema["$defs"][form])))
-    return "\n".join([_HEAD, *tables])
+    return "\n".join([head, *tables])
 
 
 def fleet_schema_text() -> str:
@@ -45,7 +53,7 @@ def fleet_schema_text() -> str:
 
 
 def _forms_in_order(schema: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield every form once, in the order in which a file uses them, with its path."""
+    """Yield every form in the order in which a file uses them, with its path."""
     waiting = [("", schema)]
     while waiting:
         path, node = waiting.pop(0)

@@ -2,24 +2,39 @@
 
 from pathlib import Path
 
+from wavemend.declarations import Declaration
 from wavemend.fleet import Fleet
 from wavemend.inventory.fleet_checks import check
 from wavemend.inventory.fleet_values import build
-from wavemend.inventory.forms import read_forms
-from wavemend.inventory.problems import raise_if_any
+from wavemend.inventory.forms import Forms, read_forms
+from wavemend.inventory.manager_file import read_declaration
+from wavemend.inventory.problems import Problem, raise_if_any
 from wavemend.inventory.yaml_source import read_source
 
 
 def load_fleet(path: Path) -> Fleet:
     """Return the fleet a file declares, resolved, sorted and with its digest.
 
-    Reads this one file and nothing else: references to secrets are checked for their form and
-    resolved later, where the work is done. Raises FleetError; its message has one line for every
-    problem: `path:line: place: what is wrong; way out`.
+    Reads this file and the declarations of managers it names, nothing else: references to secrets
+    are checked for their form and resolved later, where the work is done. Raises FleetError; its
+    message has one line for every problem: `path:line: place: what is wrong; way out`.
     """
     source = read_source(path)
     if not source.readable:
         raise_if_any(str(path), source.problems)
     forms, problems = read_forms(source)
-    raise_if_any(str(path), [*source.problems, *problems, *check(forms)])
-    return build(forms, str(path))
+    managers, faults = _declared(forms, path.parent)
+    raise_if_any(str(path), [*source.problems, *problems, *check(forms), *faults])
+    return build(forms, str(path), managers)
+
+
+def _declared(forms: Forms, folder: Path) -> tuple[list[Declaration], list[Problem]]:
+    """Return the declared managers, and what is wrong with their files, line by line."""
+    managers, faults = [], []
+    for number, form in forms.managers.items():
+        declaration, problems = read_declaration(folder / form.file, form.name)
+        managers += [declaration] if declaration else []
+        for problem in problems:
+            line = f"{form.file}:{problem.line}" if problem.line else form.file
+            faults.append(forms.problem(("managers", number, "file"), f"{line}: {problem}"))
+    return managers, faults

@@ -5,13 +5,12 @@
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from wavemend.fleet import SCHEMA
 from wavemend.inventory.fields import (
     Address,
     Argument,
-    Command,
     Compliance,
     CveName,
     Day,
@@ -23,6 +22,7 @@ from wavemend.inventory.fields import (
     LabelKey,
     LabelValue,
     LastDay,
+    MacAddress,
     Members,
     Name,
     Reason,
@@ -32,15 +32,10 @@ from wavemend.inventory.fields import (
     Text,
     TextReference,
     User,
-    WaveSize,
     Zone,
 )
-
-
-class Form(BaseModel):
-    """Unknown keys are refused, and nothing is converted: `port: "22"` is a mistake."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+from wavemend.inventory.form import Form, schema_of
+from wavemend.inventory.profile_schema import ProfileForm
 
 
 class ApproverForm(Form):
@@ -86,94 +81,6 @@ class WindowForm(Form):
     )
 
 
-class GateForm(Form):
-    """What must have been observed in a wave before the next one may start."""
-
-    max_errors: int = Field(
-        default=0, ge=0, description="The rollout halts at one error more; unreachable counts."
-    )
-    min_success_percent: int = Field(
-        default=100, ge=0, le=100, description="Least share of good hosts among those observed."
-    )
-    min_observed: int = Field(default=1, ge=1, description="Fewer hosts than this prove nothing.")
-    soak: Duration = Field(
-        default="0m", validate_default=True, description="Quiet time after the wave's last host."
-    )
-
-
-class WaveForm(Form):
-    """An ordered part of a rollout: pilots, then broad waves, then the critical hosts.
-
-    A wave takes what `select` matches, or as many as `size` says; with neither it takes the rest.
-    """
-
-    name: Name = Field(description="Shown in plans and in the Prefect UI.")
-    kind: Literal["pilot", "broad", "critical"] = Field(
-        description="Critical hosts go to the critical wave and to no other."
-    )
-    select: Selection = Field(default=None, description="Label selector, Kubernetes form.")
-    size: WaveSize = Field(
-        default=None,
-        description="Hosts, or percent of the hosts not yet placed, rounded down, at least 1.",
-    )
-    concurrency: int = Field(default=1, ge=1, description="Hosts changed at the same time.")
-    gap: Duration = Field(
-        default="0m",
-        validate_default=True,
-        description="Least time between the verified end of this wave and the next one's start.",
-    )
-    gate: GateForm = Field(
-        default_factory=GateForm, description="What opens the way to the next wave."
-    )
-
-
-class ProbeForm(Form):
-    """A command run on the host after the change; it must exit 0."""
-
-    name: Name = Field(description="Shown when it fails.")
-    argv: Command = Field(description="Program and arguments, as a list; no shell reads them.")
-
-
-class ProfileForm(Form):
-    """What holds for one device type and operating system."""
-
-    name: Name = Field(description="Short name, used everywhere.")
-    device: Text = Field(description="Covers hosts with this label `device` and the label `os`.")
-    os: Text = Field(description="Covers hosts with this label `os` and the label `device`.")
-    manager: Literal["apt"] = Field(description="Package manager of its hosts.")
-    updates: Literal["security", "all"] = Field(description="Which pending updates qualify.")
-    reboot: Literal["never", "if_needed", "always"] = Field(
-        description="Whether hosts restart after their updates."
-    )
-    host_deadline: Duration = Field(
-        description="Longest time one host's change may take, reboot included."
-    )
-    window: Name = Field(
-        default="", description="For hosts whose own entry and whose company name none."
-    )
-    waves: list[WaveForm] = Field(
-        min_length=1,
-        description=(
-            "In order. The last broad wave takes the rest. Without a critical wave, critical hosts "
-            "go one by one and stop at the first error."
-        ),
-    )
-    before_hooks: list[Command] = Field(
-        default=[], description="Run on the worker before the first wave; a failure stops."
-    )
-    after_hooks: list[Command] = Field(
-        default=[], description="Run on the worker after the last wave."
-    )
-    probes: list[ProbeForm] = Field(default=[], description="Checks on each host afterwards.")
-    require_restore_point: bool = Field(
-        default=False, description="Without a proven restore point a host is blocked."
-    )
-    critical_fixes: list[Text] = Field(
-        default=[],
-        description="Packages or advisories whose functional fixes count as critical.",
-    )
-
-
 class LoginForm(Form):
     """How to log in to hosts. References only, never a secret."""
 
@@ -193,6 +100,10 @@ class LoginForm(Form):
     )
     become: list[Argument] = Field(
         default=["sudo", "-n", "--"], description="Argv prefix that runs as root; [] as root."
+    )
+    become_password: Reference = Field(
+        default="",
+        description="Password that sudo asks for; then `become` is `[sudo]` without `-n`.",
     )
     connect_seconds: float = Field(
         default=15.0, gt=0, le=300, description="Bound on connection and login together."
@@ -222,6 +133,9 @@ class HostForm(Form):
     )
     window: Name = Field(default="", description="Before the company's and the profile's window.")
     labels: dict[LabelKey, LabelValue] = Field(default={}, description="For selectors.")
+    mac: MacAddress = Field(
+        default="", description="Where a wake-on-LAN packet goes when the host is off."
+    )
     critical: bool = Field(
         default=False, description="Changes only with a signed approval of the exact plan."
     )
@@ -279,6 +193,15 @@ class WaiverForm(Form):
     select: Selection = Field(default=None, description="Only hosts with these labels.")
 
 
+class ManagerForm(Form):
+    """A package manager, appliance or application of your own, declared in a file."""
+
+    name: Name = Field(description="What profiles call it.")
+    file: Text = Field(
+        description="Its declaration, relative to this file; see `wavemend manager check`."
+    )
+
+
 class FleetFile(Form):
     """A whole fleet file."""
 
@@ -289,6 +212,9 @@ class FleetFile(Form):
     profiles: list[ProfileForm] = Field(
         default=[], description="What holds for each kind of machine."
     )
+    managers: list[ManagerForm] = Field(
+        default=[], description="Managers beside the built-in ones."
+    )
     logins: list[LoginForm] = Field(default=[], description="How to log in.")
     hosts: list[HostForm] = Field(min_length=1, description="Machines.")
     groups: list[GroupForm] = Field(default=[], description="Named sets of hosts.")
@@ -298,19 +224,4 @@ class FleetFile(Form):
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema (2020-12) that editors check a fleet file with."""
-    body = _tidy(FleetFile.model_json_schema(by_alias=True))
-    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": SCHEMA}
-    return {**head, **body, "title": "wavemend fleet file"}
-
-
-def _tidy(node: Any) -> Any:
-    """Drop what says nothing: titles made from key names, and defaults that mean "not given"."""
-    if isinstance(node, list):
-        return [_tidy(item) for item in node]
-    if not isinstance(node, dict):
-        return node
-    is_property = "description" in node and "properties" not in node
-    empty = is_property and node.get("default", 0) in (None, "", [], {}, ())
-    dropped = {"title"} if isinstance(node.get("title"), str) else set()
-    dropped |= {"default"} if empty else set()
-    return {key: _tidy(value) for key, value in node.items() if key not in dropped}
+    return schema_of(FleetFile, SCHEMA, "wavemend fleet file")

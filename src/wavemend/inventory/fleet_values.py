@@ -1,10 +1,11 @@
 """From checked forms to the fleet's values: everything inherited filled in, sorted by name."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, time, timedelta
 from typing import Protocol, TypeVar
 from zoneinfo import ZoneInfo
 
+from wavemend.declarations import Declaration
 from wavemend.fleet import (
     SCHEMA,
     Approver,
@@ -15,29 +16,18 @@ from wavemend.fleet import (
     Scope,
     Tenant,
 )
-from wavemend.hosts import Host
+from wavemend.hosts import DEFAULT_OPTIONS, Host, ManagerOptions
 from wavemend.inventory.fleet_checks import window_of
 from wavemend.inventory.fleet_schema import (
     FeedsForm,
     GroupForm,
     HostForm,
     LoginForm,
-    ProfileForm,
     WaiverForm,
-    WaveForm,
 )
 from wavemend.inventory.forms import Forms
 from wavemend.inventory.inheritance import Inherited, inheritance_of
-from wavemend.policy.profiles import (
-    CRITICAL_WAVE,
-    GateRule,
-    Probe,
-    Profile,
-    RebootRule,
-    Updates,
-    WaveKind,
-    WaveRule,
-)
+from wavemend.inventory.profile_values import options_of, profile_of
 from wavemend.policy.waivers import Waiver
 
 
@@ -49,10 +39,11 @@ class _Named(Protocol):
 N = TypeVar("N", bound=_Named)
 
 
-def build(forms: Forms, path: str) -> Fleet:
-    """Return the fleet of forms in which no problem was found."""
+def build(forms: Forms, path: str, managers: Iterable[Declaration]) -> Fleet:
+    """Return the fleet of forms in which no problem was found, with its declared managers."""
     inheritance = inheritance_of(forms)
-    hosts = _sorted(_host(form, inheritance.of(form)) for form in forms.hosts.values())
+    options = {form.name: options_of(form) for form in forms.profiles.values()}
+    hosts = _sorted(_host(form, inheritance.of(form), options) for form in forms.hosts.values())
     tenants = (
         Tenant(
             name=form.name,
@@ -70,12 +61,13 @@ def build(forms: Forms, path: str) -> Fleet:
         schema=SCHEMA,
         tenants=_sorted(tenants),
         approvers=_sorted(approvers),
-        profiles=_sorted(_profile(form) for form in forms.profiles.values()),
+        profiles=_sorted(profile_of(form) for form in forms.profiles.values()),
         windows=_sorted(window_of(form) for form in forms.windows.values()),
         groups=_sorted(_group(form, hosts) for form in forms.groups.values()),
         logins=_sorted(_login(form) for form in forms.logins.values()),
         hosts=hosts,
         waivers=_waivers(forms),
+        managers=_sorted(managers),
         feeds=_feeds(forms.feeds),
         source_path=path,
     )
@@ -116,7 +108,7 @@ def _feeds(form: FeedsForm) -> FeedSettings:
     )
 
 
-def _host(form: HostForm, inherited: Inherited) -> Host:
+def _host(form: HostForm, inherited: Inherited, options: Mapping[str, ManagerOptions]) -> Host:
     return Host(
         name=form.name,
         tenant=form.tenant,
@@ -127,51 +119,14 @@ def _host(form: HostForm, inherited: Inherited) -> Host:
         host_keys=tuple(form.host_keys),
         # Nobody said how an unmanaged host is updated, and nothing will be.
         manager=inherited.manager,
+        options=options.get(inherited.profile, DEFAULT_OPTIONS),
+        mac=form.mac.lower(),
         profile=inherited.profile,
         window=inherited.window,
         labels=dict(sorted(form.labels.items())),
         critical=form.critical,
         exposed=form.exposed,
         simulated=form.simulated,
-    )
-
-
-def _profile(form: ProfileForm) -> Profile:
-    waves = tuple(_wave(wave) for wave in form.waves)
-    if all(wave.kind is not WaveKind.CRITICAL for wave in waves):
-        waves = (*waves, CRITICAL_WAVE)
-    return Profile(
-        name=form.name,
-        device=form.device,
-        os=form.os,
-        manager=form.manager,
-        updates=Updates(form.updates),
-        reboot=RebootRule(form.reboot),
-        waves=waves,
-        host_deadline=form.host_deadline,
-        window=form.window,
-        before_hooks=tuple(tuple(argv) for argv in form.before_hooks),
-        after_hooks=tuple(tuple(argv) for argv in form.after_hooks),
-        probes=tuple(Probe(name=probe.name, argv=tuple(probe.argv)) for probe in form.probes),
-        require_restore_point=form.require_restore_point,
-        critical_fixes=tuple(sorted(set(form.critical_fixes))),
-    )
-
-
-def _wave(form: WaveForm) -> WaveRule:
-    return WaveRule(
-        name=form.name,
-        kind=WaveKind(form.kind),
-        select=form.select,
-        size=form.size,
-        concurrency=form.concurrency,
-        gap=form.gap,
-        gate=GateRule(
-            max_errors=form.gate.max_errors,
-            min_success_percent=form.gate.min_success_percent,
-            min_observed=form.gate.min_observed,
-            soak=form.gate.soak,
-        ),
     )
 
 
@@ -196,5 +151,6 @@ def _login(form: LoginForm) -> LoginSpec:
         known_hosts=form.known_hosts,
         ssh_config=form.ssh_config,
         become=tuple(form.become),
+        become_password=form.become_password,
         connect_seconds=form.connect_seconds,
     )

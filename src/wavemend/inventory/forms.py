@@ -13,16 +13,17 @@ from wavemend.inventory.fleet_schema import (
     ApproverForm,
     FeedsForm,
     FleetFile,
-    Form,
     GroupForm,
     HostForm,
     LoginForm,
-    ProfileForm,
+    ManagerForm,
     TenantForm,
     WaiverForm,
     WindowForm,
 )
+from wavemend.inventory.form import Form
 from wavemend.inventory.problems import Place, Problem, shown, suggestion
+from wavemend.inventory.profile_schema import ProfileForm
 from wavemend.inventory.schema_errors import place_of, sentence
 from wavemend.inventory.yaml_source import Source
 
@@ -33,6 +34,7 @@ SECTIONS = (
     "approvers",
     "windows",
     "profiles",
+    "managers",
     "logins",
     "hosts",
     "groups",
@@ -51,6 +53,7 @@ class Forms:
     approvers: Mapping[int, ApproverForm]
     windows: Mapping[int, WindowForm]
     profiles: Mapping[int, ProfileForm]
+    managers: Mapping[int, ManagerForm]
     logins: Mapping[int, LoginForm]
     hosts: Mapping[int, HostForm]
     groups: Mapping[int, GroupForm]
@@ -100,6 +103,7 @@ def read_forms(source: Source) -> tuple[Forms, list[Problem]]:
         approvers=entries("approvers", ApproverForm),
         windows=entries("windows", WindowForm),
         profiles=entries("profiles", ProfileForm),
+        managers=entries("managers", ManagerForm),
         logins=entries("logins", LoginForm),
         hosts=hosts,
         groups=entries("groups", GroupForm),

@@ -36,8 +36,11 @@ def place_of(error: ErrorDetails) -> Place:
     return tuple(part for part in error["loc"] if part != "[key]")
 
 
-def sentence(error: ErrorDetails) -> str:
-    """Return what is wrong and the way out. Values that may be secrets are never quoted."""
+def sentence(error: ErrorDetails, form: type[BaseModel] = FleetFile) -> str:
+    """Return what is wrong and the way out. Values that may be secrets are never quoted.
+
+    `form`: what the whole file is; its keys are what can be suggested.
+    """
     kind = error["type"]
     if kind == OURS:
         return error["msg"]
@@ -46,20 +49,19 @@ def sentence(error: ErrorDetails) -> str:
     if kind in _WANTED:
         found = _KINDS.get(type(error["input"]), "something else")
         return f"must be {_WANTED[kind]} (it is {found})"
+    if kind in {"extra_forbidden", "missing"}:
+        return _wrong_key(error, form)
     tell = _SENTENCES.get(kind)
     return tell(error) if tell else f"{error['msg']} ({kind})"
 
 
-def _unknown_key(error: ErrorDetails) -> str:
+def _wrong_key(error: ErrorDetails, form: type[BaseModel]) -> str:
     *around, key = place_of(error)
-    model = _model_at(tuple(around))
-    return f"unknown key; {suggestion(str(key), _keys(model) if model else ())}"
-
-
-def _missing(error: ErrorDetails) -> str:
-    *around, key = place_of(error)
-    model = _model_at(tuple(around))
-    meaning = _keys(model).get(str(key), "") if model else ""
+    model = _model_at(tuple(around), form)
+    keys = _keys(model) if model else {}
+    if error["type"] == "extra_forbidden":
+        return f"unknown key; {suggestion(str(key), keys)}"
+    meaning = keys.get(str(key), "")
     return f"is missing; add it ({meaning.rstrip('.')})" if meaning else "is missing"
 
 
@@ -83,8 +85,6 @@ def _too_short(_error: ErrorDetails) -> str:
 
 
 _SENTENCES: Mapping[str, Callable[[ErrorDetails], str]] = {
-    "extra_forbidden": _unknown_key,
-    "missing": _missing,
     "literal_error": _not_listed,
     "greater_than_equal": _bound("at least", "ge"),
     "greater_than": _bound("more than", "gt"),
@@ -99,8 +99,8 @@ def _keys(model: type[BaseModel]) -> dict[str, str]:
     return {field.alias or name: field.description or "" for name, field in fields}
 
 
-def _model_at(place: Place) -> type[BaseModel] | None:
-    model: type[BaseModel] | None = FleetFile
+def _model_at(place: Place, form: type[BaseModel]) -> type[BaseModel] | None:
+    model: type[BaseModel] | None = form
     for part in place:
         if isinstance(part, int):
             continue

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Iterator
 
-from wavemend.inventory.fleet_schema import ProfileForm, WaveForm
 from wavemend.inventory.forms import Forms
 from wavemend.inventory.problems import Place, Problem
+from wavemend.inventory.profile_schema import ProfileForm, WaveForm
 
 _ORDER = ("pilot", "broad", "critical")
 

@@ -17,13 +17,15 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from wavemend.inventory.problems import Place, Problem, shown
 
 LARGEST_FILE = 5_000_000
-"""Bytes; about 25,000 hosts. A larger file is not a fleet somebody wrote."""
+"""Bytes; about 25,000 hosts. A larger file is not one that somebody wrote."""
 
 _MOST_VALUES = 1_000_000
 """More values than a file of that size can hold without aliases that multiply themselves."""
 
 _DEEPEST = 40
 """A fleet is six levels deep."""
+
+FLEET_FORM = "wavemend.fleet/1"
 
 _TAG = "tag:yaml.org,2002:"
 _SECRET = re.compile(r"PRIVATE KEY|PuTTY-User-Key-File|AGE-SECRET-KEY-")
@@ -48,8 +50,13 @@ class Source:
         return 1
 
 
-def read_source(path: Path) -> Source:
-    """Read a file. Whatever is wrong with it comes back as problems; nothing is raised."""
+def read_source(
+    path: Path, *, form: str = FLEET_FORM, example: str = "examples/fleet.yaml"
+) -> Source:
+    """Read a file. Whatever is wrong with it comes back as problems; nothing is raised.
+
+    `form` and `example` are named to whoever brings an empty file or another one.
+    """
     try:
         with path.open("rb") as file:
             content = file.read(LARGEST_FILE + 1)
@@ -65,7 +72,7 @@ def read_source(path: Path) -> Source:
     if secrets := _secrets(text):
         # Nothing else is reported: other messages quote values, and the value is a secret.
         return Source(data=None, lines={}, problems=secrets, readable=False)
-    return _compose(text)
+    return _compose(text, form, example)
 
 
 def _secrets(text: str) -> tuple[Problem, ...]:
@@ -77,7 +84,7 @@ def _secrets(text: str) -> tuple[Problem, ...]:
     return tuple(Problem(n, (), what) for n in found[:1])
 
 
-def _compose(text: str) -> Source:
+def _compose(text: str, form: str, example: str) -> Source:
     yaml = YAML(typ="safe", pure=True)
     yaml.max_depth = _DEEPEST
     # A reused anchor is plain YAML, the last one counts; a Python warning helps no operator.
@@ -91,9 +98,9 @@ def _compose(text: str) -> Source:
     except YAMLError as error:
         return _unreadable(0, f"holds a character that YAML forbids: {_reason(error)}")
     if node is None:
-        return _unreadable(1, "is empty; see examples/fleet.yaml")
+        return _unreadable(1, f"is empty; see {example}")
     if not isinstance(node, MappingNode):
-        return _unreadable(1, "is not a mapping; it begins with: schema: wavemend.fleet/1")
+        return _unreadable(1, f"is not a mapping; it begins with: schema: {form}")
     reader = _Reader()
     data = reader.value(node, ())
     return Source(data=data, lines=reader.lines, problems=tuple(reader.problems))

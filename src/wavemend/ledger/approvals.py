@@ -8,7 +8,11 @@ from sqlmodel import Session, col, func, select
 from wavemend.approvals import Answer, Request
 from wavemend.ledger import audit
 from wavemend.ledger.rollouts import Lease, check_lease, get_rollout
-from wavemend.ledger.tables import ApprovalRequestRow, DecisionRow, RolloutRow
+from wavemend.ledger.tables import (
+    ApprovalRequestRow,
+    DecisionRow,
+    RolloutRow,
+)
 from wavemend.signatures import Signer
 
 

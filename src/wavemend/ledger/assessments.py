@@ -17,19 +17,19 @@ from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
 from wavemend.documents import from_document, storable, to_document
+from wavemend.ledger.judgement_tables import (
+    AnnouncementRow,
+    AssessmentRow,
+    FirstSightingRow,
+    JudgedHostRow,
+    OpenFindingRow,
+)
 from wavemend.ledger.sorting import (
     Question,
     count_open,
     each_open_finding,
     open_findings,
     sortable,
-)
-from wavemend.ledger.tables import (
-    AnnouncementRow,
-    AssessmentRow,
-    FirstSightingRow,
-    JudgedHostRow,
-    OpenFindingRow,
 )
 from wavemend.observations import Assessment, FeedDay, Ranked, Sighting, feeds_after, line_of
 from wavemend.scoring.exploitation import threat_of

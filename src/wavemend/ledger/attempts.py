@@ -9,14 +9,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, func, select
 
 from wavemend.documents import canonical, from_document, to_data, to_document
 from wavemend.errors import LedgerConflict
 from wavemend.evidence import Evidence
 from wavemend.ledger import audit
-from wavemend.ledger.rollouts import Lease, check_lease, read_view, stopped
-from wavemend.ledger.tables import AttemptRow
+from wavemend.ledger.losses import halt_if_lost_together, note_found
+from wavemend.ledger.rollbacks import unfinished_on
+from wavemend.ledger.rollouts import HALTED, Lease, check_lease, read_view, stopped
+from wavemend.ledger.tables import AttemptRow, StepRow
 from wavemend.outcomes import Outcome, PackageResult
 from wavemend.plans import Plan, PlannedWave
 from wavemend.rollout import AttemptState, Standing, errors_in, in_flight, judge_errors
@@ -74,7 +76,7 @@ def intend(
         return Refused("rejected by the approver")
     if errors_in(wave, view) > wave.max_errors:
         return Refused(f"gate {wave.name}: {judge_errors(wave, view)}")
-    if reason := _earlier_gate_open(plan, wave, view.gates.get):
+    if reason := _earlier_gate_open(plan, wave, view.gates.get) or _in_use(session, host):
         return Refused(reason)
     if in_flight(wave, view) >= wave.concurrency:
         # A failed host keeps its place for good: then waiting would never end.
@@ -104,13 +106,24 @@ def intend(
 
 
 def has_place(session: Session, lease: Lease, plan: Plan, host: str) -> bool:
-    """True when the wave's budget has room for this host, or never will have (see `intend`)."""
-    check_lease(session, lease)
+    """True when the wave's budget has room for this host, or never will have (see `intend`).
+
+    Every waiting host asks this again and again: it counts in the database and reads no rows.
+    """
+    row = check_lease(session, lease)
     wave = plan.wave_of(host)
-    view = read_view(session, lease.rollout_id)
-    errors = errors_in(wave, view)
-    never = errors > wave.max_errors or errors >= wave.concurrency or bool(view.stopped)
-    return never or in_flight(wave, view) < wave.concurrency
+    counts = session.exec(
+        select(AttemptRow.outcome, func.count())
+        .where(AttemptRow.rollout_id == lease.rollout_id, AttemptRow.wave == wave.number)
+        .group_by(AttemptRow.outcome)
+    )
+    known = dict(counts.all())
+    errors = sum(count for outcome, count in known.items() if outcome and Outcome(outcome).is_bad)
+    if errors > wave.max_errors or errors >= wave.concurrency:
+        return True
+    if known.get("", 0) + errors < wave.concurrency:
+        return True
+    return bool(stopped(session, row.tenant)) or _halted(session, lease) != ""
 
 
 def start_refusal(
@@ -122,9 +135,30 @@ def start_refusal(
         return "the plan is not the one this rollout has frozen"
     if reason := local_stop or stopped(session, row.tenant):
         return f"stopped: {reason}"
+    if reason := _halted(session, lease):
+        return f"halted: {reason}"
     if not plan.window_start <= now < plan.last_start:
         return f"window: {now:%Y-%m-%d %H:%M} UTC is outside {_span(plan)}"
     return ""
+
+
+def _halted(session: Session, lease: Lease) -> str:
+    """Say why this rollout has stopped itself; empty when it has not."""
+    step = session.get(StepRow, (lease.rollout_id, HALTED))
+    return step.detail if step else ""
+
+
+def _in_use(session: Session, host: str) -> str:
+    """Say which other rollout, or rollback, changes this host right now; empty when none does.
+
+    Patches and restarts of one host are two rollouts: one must not restart it under the other.
+    """
+    attempt = select(AttemptRow.rollout_id).where(
+        AttemptRow.host == host, AttemptRow.state != AttemptState.ENDED
+    )
+    if other := session.exec(attempt).first():
+        return f"the rollout {other} is at work on it"
+    return unfinished_on(session, host)
 
 
 def _earlier_gate_open(plan: Plan, wave: PlannedWave, gate: Callable[[int], bool | None]) -> str:
@@ -135,12 +169,13 @@ def _earlier_gate_open(plan: Plan, wave: PlannedWave, gate: Callable[[int], bool
 
 
 def mark_running(
-    session: Session, lease: Lease, attempt_id: str, begun_at: datetime, now: datetime
+    session: Session, lease: Lease, attempt_id: str, begun_at: datetime | None, now: datetime
 ) -> None:
-    """Note that the host has begun: the job exists there."""
+    """Note that the host answers and, with a `begun_at`, that it has begun: the job is there."""
+    check_lease(session, lease)
     row = _attempt(session, attempt_id)
-    if row.state == AttemptState.INTENT:
-        check_lease(session, lease)
+    note_found(session, lease, row, now)
+    if row.state == AttemptState.INTENT and begun_at is not None:
         row.state, row.begun_at = AttemptState.RUNNING, begun_at
         audit.append(session, now, lease.owner, "attempt.running", row.rollout_id, host=row.host)
 
@@ -160,6 +195,26 @@ def count_reboot(session: Session, lease: Lease, attempt_id: str, now: datetime)
         session, now, lease.owner, "attempt.reboot", row.rollout_id, host=row.host, n=row.reboots
     )
     return row.reboots
+
+
+def unseen_ends(session: Session, host: str) -> tuple[tuple[str, str], ...]:
+    """Return id and nonce of a host's attempts whose job was not seen to end, newest first."""
+    query = select(AttemptRow.id, AttemptRow.nonce).where(
+        AttemptRow.host == host,
+        AttemptRow.outcome == Outcome.NEEDS_HUMAN,
+        col(AttemptRow.touched).is_(True),
+    )
+    return tuple(session.exec(query.order_by(col(AttemptRow.intent_at).desc()).limit(5)))
+
+
+def has_begun(session: Session, attempt_id: str) -> bool:
+    """Say whether the host was seen to have begun: such a job is never begun again."""
+    return _attempt(session, attempt_id).begun_at is not None
+
+
+def reboots_of(session: Session, attempt_id: str) -> int:
+    """Return how often the host was told to restart in this attempt."""
+    return _attempt(session, attempt_id).reboots
 
 
 def end_attempt(
@@ -182,7 +237,7 @@ def end_attempt(
     row.outcome, row.reason = outcome, reason
     row.packages = canonical([to_data(package) for package in packages])
     row.evidence = to_document(evidence) if evidence else b""
-    _audit_end(session, lease, row, now)
+    _note_end(session, lease, row, now)
 
 
 def settle(
@@ -216,7 +271,7 @@ def settle(
         evidence=b"",
     )
     session.add(row)
-    _audit_end(session, lease, row, now)
+    _note_end(session, lease, row, now)
 
 
 def find(session: Session, plan_digest: str, host: str) -> AttemptRow | None:
@@ -229,6 +284,23 @@ def of_rollout(session: Session, rollout_id: str) -> tuple[AttemptRow, ...]:
     """Return all attempts of a rollout, by wave and host."""
     query = select(AttemptRow).where(AttemptRow.rollout_id == rollout_id)
     return tuple(session.exec(query.order_by(col(AttemptRow.wave), col(AttemptRow.host))))
+
+
+def boot_to_end(session: Session, host: str) -> str:
+    """Return the boot that a pending restart of a host was to end; empty when none is pending.
+
+    The last change that succeeded decides: those that came to nothing left what it left.
+    """
+    query = select(AttemptRow).where(
+        AttemptRow.host == host,
+        col(AttemptRow.touched).is_(True),
+        col(AttemptRow.outcome).in_([Outcome.PATCHED, Outcome.PATCHED_REBOOT_PENDING]),
+    )
+    row = session.exec(query.order_by(col(AttemptRow.ended_at).desc())).first()
+    if row is None or row.outcome != Outcome.PATCHED_REBOOT_PENDING:
+        return ""
+    evidence = evidence_of(row)
+    return evidence.boot_id_after if evidence else ""
 
 
 def packages_of(row: AttemptRow) -> tuple[PackageResult, ...]:
@@ -248,7 +320,9 @@ def _attempt(session: Session, attempt_id: str) -> AttemptRow:
     return row
 
 
-def _audit_end(session: Session, lease: Lease, row: AttemptRow, now: datetime) -> None:
+def _note_end(session: Session, lease: Lease, row: AttemptRow, now: datetime) -> None:
+    if row.outcome == Outcome.UNREACHABLE:
+        halt_if_lost_together(session, lease, now)
     audit.append(
         session,
         now,

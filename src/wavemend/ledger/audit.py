@@ -13,7 +13,9 @@ from sqlmodel import Session, col, select
 
 from wavemend.documents import canonical, storable
 from wavemend.errors import AuditBroken
-from wavemend.ledger.tables import AuditEventRow
+from wavemend.ledger.tables import (
+    AuditEventRow,
+)
 
 GENESIS = "0" * 64
 

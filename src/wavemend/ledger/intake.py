@@ -14,7 +14,11 @@ from wavemend.errors import LedgerError
 from wavemend.feeds.floors import Floor, Remembered, floor_of
 from wavemend.fleet import Fleet, fleet_from_document
 from wavemend.ledger import audit
-from wavemend.ledger.tables import AuditEventRow, FeedSnapshotRow, FleetRevision
+from wavemend.ledger.tables import (
+    AuditEventRow,
+    FeedSnapshotRow,
+    FleetRevision,
+)
 
 STATES_COMPARED = 100
 """Events per feed that are read: a month of a feed that changes four times a day."""

@@ -1,20 +1,28 @@
-"""Bring the tables to this version's form: alembic, from the first table on."""
+"""Bring the tables to this version's form: alembic, from the first table on.
+
+Alembic is loaded only where there is something to migrate: it is a fifth of a command's start.
+"""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Connection, inspect, text
 
 from wavemend.errors import LedgerError
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+NEWEST = "0003"
+"""The last file in `migrations/versions`."""
 
 _SCRIPTS = Path(__file__).parent / "migrations"
 
 
-def config(connection: Connection | None = None) -> Config:
+def config(connection: Connection | None = None) -> "Config":
     """Return alembic's configuration for this package; there is no alembic.ini."""
+    from alembic.config import Config
+
     made = Config()
     made.set_main_option("script_location", str(_SCRIPTS))
     if connection is not None:
@@ -24,9 +32,10 @@ def config(connection: Connection | None = None) -> Config:
 
 def is_current(connection: Connection) -> bool:
     """True when the tables have this version's form already."""
-    script = ScriptDirectory.from_config(config())
-    current = MigrationContext.configure(connection).get_current_revision()
-    return current == script.get_current_head()
+    if not inspect(connection).has_table("alembic_version"):
+        return False
+    current = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    return bool(current == NEWEST)
 
 
 def upgrade(connection: Connection, shown: str) -> None:
@@ -34,6 +43,10 @@ def upgrade(connection: Connection, shown: str) -> None:
 
     Refuses a database that is newer than this, or foreign.
     """
+    from alembic import command
+    from alembic.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
     script = ScriptDirectory.from_config(config())
     current = MigrationContext.configure(connection).get_current_revision()
     if current == script.get_current_head():

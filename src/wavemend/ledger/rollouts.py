@@ -1,6 +1,5 @@
 """Rollouts, their leases, plans, steps, waves and gates."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -11,12 +10,13 @@ from wavemend.documents import to_data
 from wavemend.errors import LedgerConflict, LedgerError
 from wavemend.fleet import RolloutKey
 from wavemend.ledger import audit
+from wavemend.ledger.care_tables import RollbackRow
+from wavemend.ledger.journals import next_fence
 from wavemend.ledger.tables import (
     AttemptRow,
     DecisionRow,
     GateRow,
     PlanRow,
-    RestorePointRow,
     RolloutRow,
     StepRow,
     SwitchRow,
@@ -30,6 +30,8 @@ LEASE = timedelta(seconds=45)
 """How long a silent owner keeps a rollout; it is renewed three times within that."""
 
 OPEN, FINISHED = "open", "finished"
+HALTED = "halted"
+"""Step of a rollout that stopped itself; its detail says why. See `losses.py`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ def open_rollout(
         tenant=key.tenant,
         profile=key.profile,
         window=key.window,
+        kind=key.kind,
         window_start=occurrence.start,
         window_end=occurrence.end,
         last_start=occurrence.last_start,
@@ -76,9 +79,8 @@ def open_rollout(
 def unfinished_of(session: Session, key: RolloutKey) -> RolloutRow | None:
     """Return the oldest rollout of this key that is not finished, whatever its occurrence."""
     query = select(RolloutRow).where(
-        RolloutRow.tenant == key.tenant,
-        RolloutRow.profile == key.profile,
-        RolloutRow.window == key.window,
+        # The text of the key: patches and restarts of the same hosts are two rollouts.
+        col(RolloutRow.key).startswith(f"{key}/", autoescape=True),
         RolloutRow.state == OPEN,
     )
     return session.exec(query.order_by(col(RolloutRow.created_at))).first()
@@ -121,9 +123,7 @@ def take_lease(
             f"the rollout {rollout_id} is being run by {row.lease_owner}",
             hint=f"its lease ends at {row.lease_until:%H:%M:%S} UTC unless it is renewed",
         )
-    # Hosts refuse a fence lower than one they have seen, over all rollouts: the audit chain's
-    # length only grows, and a ledger restored from an old backup has a shorter one.
-    row.fence = audit.head(session).events + 1
+    row.fence = next_fence(session)
     row.lease_owner, row.lease_until = owner, now + LEASE
     audit.append(session, now, owner, "rollout.lease_taken", rollout_id, fence=row.fence)
     return Lease(rollout_id, owner, row.fence)
@@ -188,14 +188,28 @@ def read_view(session: Session, rollout_id: str) -> RolloutView:
             AttemptRow.rollout_id == rollout_id
         )
     )
+    silent = select(AttemptRow.host, AttemptRow.lost_since).where(
+        AttemptRow.rollout_id == rollout_id, col(AttemptRow.lost_since).is_not(None)
+    )
+    lost = dict(session.exec(silent).all())
+    back = select(RollbackRow.host).where(
+        RollbackRow.rollout_id == rollout_id,
+        col(RollbackRow.ended_at).is_not(None),
+        # One that was refused has changed nothing.
+        RollbackRow.outcome != Outcome.BLOCKED,
+    )
+    taken_back = frozenset(session.exec(back))
     gates = tuple(session.exec(select(GateRow).where(GateRow.rollout_id == rollout_id)))
-    steps = session.exec(select(StepRow.step).where(StepRow.rollout_id == rollout_id))
+    notes = select(StepRow.step, StepRow.detail).where(StepRow.rollout_id == rollout_id)
+    steps = dict(session.exec(notes).all())
     return RolloutView(
         attempts={
             host: AttemptView(
                 state=AttemptState(state),
                 outcome=Outcome(outcome) if outcome else None,
                 ended_at=ended_at,
+                lost_at=lost.get(host) or (ended_at if outcome == Outcome.UNREACHABLE else None),
+                taken_back=host in taken_back,
             )
             for host, state, outcome, ended_at in attempts
         },
@@ -204,6 +218,7 @@ def read_view(session: Session, rollout_id: str) -> RolloutView:
         steps=frozenset(steps),
         standing=standing(session, rollout_id, row.plan_digest),
         stopped=stopped(session, row.tenant),
+        halted=steps.get(HALTED, ""),
     )
 
 
@@ -291,31 +306,6 @@ def record_gate(
         wave=wave.name,
         numbers=to_data(numbers),
     )
-
-
-def restore_points_of(session: Session, rollout_id: str) -> tuple[RestorePointRow, ...]:
-    """Return the restore points of a rollout, by host."""
-    query = select(RestorePointRow).where(RestorePointRow.rollout_id == rollout_id)
-    return tuple(session.exec(query.order_by(col(RestorePointRow.host))).all())
-
-
-def record_restore_points(
-    session: Session, lease: Lease, points: Iterable[RestorePointRow], now: datetime
-) -> None:
-    """Write what was proven about going back, before anything is changed."""
-    check_lease(session, lease)
-    for point in points:
-        session.merge(point)
-        audit.append(
-            session,
-            now,
-            lease.owner,
-            "restore_point.checked",
-            lease.rollout_id,
-            host=point.host,
-            form=point.kind,
-            proven=point.proven,
-        )
 
 
 def finish_rollout(session: Session, lease: Lease, reason: str, now: datetime) -> None:

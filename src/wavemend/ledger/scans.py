@@ -8,7 +8,10 @@ from sqlmodel import Session, col, func, select
 from wavemend.documents import from_document, to_document
 from wavemend.fleet import Fleet, fleet_from_document
 from wavemend.hosts import Facts, Host
-from wavemend.ledger.tables import FleetRevision, HostScan
+from wavemend.ledger.tables import (
+    FleetRevision,
+    HostScan,
+)
 from wavemend.observations import Look
 
 

@@ -14,7 +14,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, case, collate, or_
 from sqlmodel import Session, col, func, select
 
-from wavemend.ledger.tables import OpenFindingRow
+from wavemend.ledger.judgement_tables import (
+    OpenFindingRow,
+)
 from wavemend.observations import FindingLine
 
 _PORTION = 1000

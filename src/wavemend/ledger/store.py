@@ -10,6 +10,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 
 from sqlalchemy import Connection, Engine, event, inspect, make_url, text
 from sqlalchemy.exc import DatabaseError, DataError, IntegrityError, ProgrammingError
@@ -22,6 +23,12 @@ from wavemend.ledger import migrate
 
 BUSY_SECONDS = 30.0
 """How long a writer waits for another one; transactions take milliseconds."""
+
+TURN_SECONDS = 120.0
+"""How long a thread waits for the others of its process: a hundred of them, on a slow disk."""
+
+_TURNS: dict[str, Lock] = {}
+_TURNS_LOCK = Lock()
 
 _WRITERS_LOCK = 0x77617665
 """Advisory lock that serialises writers on PostgreSQL as BEGIN IMMEDIATE does on SQLite."""
@@ -40,7 +47,7 @@ class Ledger:
 
         Raises LedgerError when the database is locked, full, read-only or gone.
         """
-        with self._session() as session:
+        with self._turn(), self._session() as session:
             _lock_writers(session.connection())
             yield session
             session.commit()
@@ -56,6 +63,27 @@ class Ledger:
             yield session
             session.expunge_all()  # rows stay readable afterwards; a rollback would empty them
             session.rollback()
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Let the threads of this process take turns before they contend with other processes.
+
+        SQLite's own waiting is not fair: of a hundred threads one may never get its turn.
+        """
+        if self._engine.dialect.name != "sqlite":
+            yield
+            return
+        with _TURNS_LOCK:
+            turn = _TURNS.setdefault(self.url, Lock())
+        if not turn.acquire(timeout=TURN_SECONDS):
+            raise LedgerError(
+                f"the ledger {_shown(self.url)} is busy: no turn within {TURN_SECONDS:.0f} s",
+                hint="look what keeps its disk busy",
+            )
+        try:
+            yield
+        finally:
+            turn.release()
 
     @contextmanager
     def _session(self) -> Iterator[Session]:

@@ -1,14 +1,16 @@
 """How a host's package manager is read, rehearsed, driven and judged.
 
-To add one: write `managers/<name>/__init__.py` with these four functions, add a line to
-`MANAGERS`, give it recorded cases in `tests/cases/<name>/` and run the contract suite.
+To add one: write `managers/<name>/__init__.py` with these functions, add a line to `MANAGERS`,
+give it recorded cases in `tests/cases/<name>/` and run the contract suite. What all of them ask
+a host (clock, boot, space, who is logged in) is in `reading/`. Where YAML is enough, no code is
+needed: see `declared/`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from wavemend.hosts import Facts, Host
+from wavemend.hosts import Facts, Host, ManagerOptions
 from wavemend.outcomes import PackageResult
 from wavemend.packages import JobEnd, JobScript, Target, Transaction
 from wavemend.transport import Transport
@@ -16,6 +18,11 @@ from wavemend.transport import Transport
 
 class Manager(Protocol):
     """Facts, decision, action, and a second look, for one kind of package manager."""
+
+    @property
+    def reboot_argv(self) -> tuple[str, ...]:
+        """The command that restarts a host of this kind, run as root."""
+        ...
 
     def read_facts(
         self, host: Host, transport: Transport, now: datetime, *, refresh: bool, deadline: float
@@ -33,7 +40,28 @@ class Manager(Protocol):
         ...
 
     def apply_script(self, targets: Sequence[Target]) -> JobScript:
-        """Return the job that brings exactly these targets in. Pure."""
+        """Return the job that brings exactly these targets in. Pure. PlanError: it cannot."""
+        ...
+
+    def undo_script(self, targets: Sequence[Target]) -> JobScript:
+        """Return the job that takes packages back to exactly these older versions. Pure.
+
+        Raises PlanError where the manager cannot go back.
+        """
+        ...
+
+    def repair_script(self) -> JobScript:
+        """Return the job that finishes or mends what an earlier transaction left in between.
+
+        Pure. Run only as its own approved step. Raises PlanError where there is no such command.
+        """
+        ...
+
+    def end_trouble(self, status: int | None) -> str:
+        """Say why a job's exit status is no good end; empty when it is one. Pure.
+
+        One that nobody documents is none. None: no end was recorded, and the looks alone decide.
+        """
         ...
 
     def judge(
@@ -41,15 +69,77 @@ class Manager(Protocol):
     ) -> tuple[PackageResult, ...]:
         """Say per package what the second look shows, sorted by name and architecture. Pure.
 
-        The versions in `after` decide; the exit status and the log only explain.
+        The versions in `after` decide; the exit status and the log only explain. The same for an
+        undo: its targets are the old versions.
         """
         ...
 
 
-def _apt() -> Manager:
-    from wavemend.managers.apt import APT
+@runtime_checkable
+class KnowsOldVersions(Protocol):
+    """A manager that can say itself what a restore point of package versions needs to know."""
 
-    return APT
+    def old_versions_script(self, targets: Sequence[Target]) -> JobScript:
+        """Return what asks the host: one line `yes` or `no` for each target, in their order.
+
+        Pure; the script changes nothing. PlanError: the manager cannot tell.
+        """
+        ...
 
 
-MANAGERS: Mapping[str, Callable[[], Manager]] = {"apt": _apt}
+def _apt(options: ManagerOptions) -> Manager:
+    from wavemend.managers.apt import AptManager
+
+    return AptManager(options=options)
+
+
+def _dnf(options: ManagerOptions) -> Manager:
+    from wavemend.managers.dnf import DnfManager
+
+    return DnfManager(options=options)
+
+
+def _zypper(options: ManagerOptions) -> Manager:
+    from wavemend.managers.zypper import ZypperManager
+
+    return ZypperManager(options=options)
+
+
+def _pacman(options: ManagerOptions) -> Manager:
+    from wavemend.managers.pacman import PacmanManager
+
+    return PacmanManager(options=options)
+
+
+def _apk(options: ManagerOptions) -> Manager:
+    from wavemend.managers.apk import ApkManager
+
+    return ApkManager(options=options)
+
+
+def _with_sources(
+    make: Callable[[ManagerOptions], Manager],
+) -> Callable[[ManagerOptions], Manager]:
+    """Return a factory that puts the profile's additional sources beside the manager it makes."""
+
+    def made(options: ManagerOptions) -> Manager:
+        manager = make(options)
+        if not options.sources:
+            return manager
+        from wavemend.managers.beside import beside
+
+        return beside(manager, options.sources)
+
+    return made
+
+
+MANAGERS: Mapping[str, Callable[[ManagerOptions], Manager]] = {
+    name: _with_sources(make)
+    for name, make in (
+        ("apk", _apk),
+        ("apt", _apt),
+        ("dnf", _dnf),
+        ("pacman", _pacman),
+        ("zypper", _zypper),
+    )
+}

@@ -10,12 +10,22 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from wavemend.advisories import Advisory
-from wavemend.findings import Finding, HostFindings, NotJudged, Unmatched, is_unpacked
-from wavemend.hosts import Facts, Host, InstalledPackage
+from wavemend.findings import Finding, HostFindings, is_unpacked
+from wavemend.hosts import Facts, Host, InstalledPackage, PendingUpdate
 from wavemend.knowledge import Intelligence
 from wavemend.matching.deb import DebReader
+from wavemend.matching.doubts import (
+    beside_doubts,
+    lifecycle_doubt,
+    release_doubt,
+    source_beside,
+    unit_doubts,
+    unmatched_lines,
+    version_doubt,
+)
 from wavemend.matching.drafts import draft_of, filled, named
 from wavemend.matching.lifecycles import Ends
+from wavemend.matching.plain import apk_reader, pacman_reader
 from wavemend.matching.rpm import RpmReader
 from wavemend.matching.statements import (
     Chosen,
@@ -25,14 +35,22 @@ from wavemend.matching.statements import (
     Subject,
     choose,
     judge,
+    speaks,
     subject_of,
 )
+from wavemend.matching.told import told_lacks, unique
 from wavemend.matching.units import Build, Doubt, Layout, Reader, Unit
 from wavemend.matching.windows import WindowsReader
-from wavemend.versions import Scheme
+from wavemend.versions import Scheme, order_name
 
 READERS: Mapping[Scheme, Callable[[], Reader]] = MappingProxyType(
-    {Scheme.DEB: DebReader, Scheme.RPM: RpmReader, Scheme.WINDOWS: WindowsReader}
+    {
+        Scheme.DEB: DebReader,
+        Scheme.RPM: RpmReader,
+        Scheme.PACMAN: pacman_reader,
+        Scheme.APK: apk_reader,
+        Scheme.WINDOWS: WindowsReader,
+    }
 )
 
 _CACHED_PACKAGES = 131_072
@@ -98,24 +116,55 @@ class Matcher:
             return self._match(host, facts, today)
 
     def _match(self, host: Host, facts: Facts, today: date) -> HostFindings:
-        installed = _unpacked(facts)
+        every = _unpacked(facts)
+        installed = [item for item in every if not source_beside(item)]
         releases = tuple(key for key in facts.release_keys if key in self._schemes)
         if releases:
             lacks, doubts = self._compare(facts, installed, releases)
         else:
-            lacks, doubts = [], [_release_doubt(facts, installed)]
+            lacks, doubts = [], [release_doubt(facts, installed)]
+        doubts += beside_doubts(every)
         scheme = self._schemes[releases[0]] if releases else None
+        lacks += self._told(facts, installed, releases, scheme)
         ends = self._ends.of(facts, installed, scheme, today)
-        doubts += [_lifecycle_doubt(name) for name in self._ends.unread(facts)]
-        unmatched = _unmatched(doubts)
+        doubts += [lifecycle_doubt(name) for name in self._ends.unread(facts)]
+        unmatched = unmatched_lines(doubts)
         return HostFindings(
             host=host.name,
             findings=tuple(_findings(host, lacks, ends)),
             unmatched=unmatched,
-            packages=len(installed),
+            packages=len(every),
             intelligence=self._id,
-            judged=len(installed) - sum(item.packages for item in unmatched),
+            judged=len(every) - sum(item.packages for item in unmatched),
         )
+
+    def _told(
+        self,
+        facts: Facts,
+        installed: Sequence[InstalledPackage],
+        releases: tuple[str, ...],
+        scheme: Scheme | None,
+    ) -> list[Lack]:
+        """Return what the host's own repositories name and no feed speaks of."""
+        if not any(item.cves or item.advisories for item in facts.pending):
+            return []
+        by_name = {(item.name, item.arch): item for item in installed}
+
+        def is_spoken_of(update: PendingUpdate, about: str) -> bool:
+            package = by_name.get((update.name, update.arch))
+            if scheme is None or package is None:
+                return False
+            context = Context(releases, scheme, self._dates)
+            builds = self._placed(releases, _described(package))
+            for build in () if isinstance(builds, str) else builds:
+                unit = Unit(build.known_as, build.by_name, (build,), ())
+                said = self._said(releases, build.known_as, build.by_name)
+                if speaks(subject_of(unit, build), said, context, about):
+                    return True
+            return False
+
+        order = order_name(scheme) if scheme is not None else ""
+        return unique(told_lacks(facts, is_spoken_of, order))
 
     def _compare(
         self, facts: Facts, installed: Sequence[InstalledPackage], releases: tuple[str, ...]
@@ -127,7 +176,7 @@ class Matcher:
             judgement = self._judged(releases, scheme, unit)
             lacks += judgement.lacks
             if judgement.troubles:
-                doubts += _unit_doubts(unit, judgement, installed)
+                doubts += unit_doubts(unit, judgement, installed)
         return lacks, doubts
 
     def _sort(
@@ -145,7 +194,7 @@ class Matcher:
             for package in packages:
                 placed = self._placed(releases, _described(package))
                 if isinstance(placed, str):
-                    doubts.append(_version_doubt(package, placed))
+                    doubts.append(version_doubt(package, placed))
                     continue
                 for build in placed:
                     key = (build.known_as, build.by_name, running)
@@ -251,53 +300,3 @@ def _uncollected() -> Iterator[None]:
     finally:
         if collecting:
             gc.enable()
-
-
-def _release_doubt(facts: Facts, installed: Sequence[InstalledPackage]) -> Doubt:
-    release = facts.codename or " ".join((facts.os_id, facts.os_version)).strip() or "unknown"
-    reason = (
-        f"no advisories of release {release!r} are loaded: "
-        f"nothing is known of {len(installed)} packages"
-    )
-    return Doubt(NotJudged.RELEASE, "*", "", reason, tuple(installed))
-
-
-def _version_doubt(package: InstalledPackage, trouble: str) -> Doubt:
-    return Doubt(NotJudged.VERSION, package.name, package.version, trouble, (package,))
-
-
-def _lifecycle_doubt(name: str) -> Doubt:
-    reason = (
-        "its end of life is listed under this name, which is neither a package nor a pattern that "
-        "is understood: whether it means an installed package cannot be said"
-    )
-    return Doubt(NotJudged.STATEMENT, name, "", reason, ())
-
-
-def _unit_doubts(
-    unit: Unit, judgement: Judgement, installed: Iterable[InstalledPackage]
-) -> Iterable[Doubt]:
-    wanted = {(build.binary, build.arch) for build in unit.builds}
-    covers = tuple(item for item in installed if (item.name, item.arch) in wanted)
-    version = unit.builds[0].version
-    for kind, reason in judgement.troubles:
-        yield Doubt(kind, unit.name, version, reason, covers)
-
-
-def _unmatched(doubts: Iterable[Doubt]) -> tuple[Unmatched, ...]:
-    """Turn doubts into lines, so that each package that was not judged is counted once."""
-    counted: set[InstalledPackage] = set()
-    lines: list[Unmatched] = []
-    for doubt in sorted(doubts, key=lambda item: (item.package, item.version, item.reason)):
-        new = set(doubt.covers) - counted
-        counted |= new
-        lines.append(
-            Unmatched(
-                package=doubt.package,
-                version=doubt.version,
-                reason=doubt.reason,
-                kind=doubt.kind,
-                packages=len(new),
-            )
-        )
-    return tuple(lines)

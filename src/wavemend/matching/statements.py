@@ -130,6 +130,13 @@ def choose(subject: Subject, advisories: Sequence[Advisory], context: Context) -
     )
 
 
+def speaks(subject: Subject, advisories: Iterable[Advisory], context: Context, about: str) -> bool:
+    """Say whether any statement that applies to a subject names a CVE, or an advisory. Pure."""
+    return any(
+        _applies(item, subject, context) for item in advisories if about in {item.id, *item.cves}
+    )
+
+
 def _fixes(advisories: Iterable[Advisory]) -> Mapping[tuple[str, str | None], Advisory]:
     """Return by CVE and fixed version the first advisory that is not the CVE's own record."""
     fixes: dict[tuple[str, str | None], Advisory] = {}

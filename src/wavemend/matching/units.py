@@ -46,9 +46,7 @@ def withheld(update: PendingUpdate) -> str:
         return "on hold on the host"
     if update.phased:
         return "not released to this host yet by the distribution"
-    if update.kept_back:
-        return "it would add or remove other packages"
-    return ""
+    return update.not_taken
 
 
 class Unit(NamedTuple):

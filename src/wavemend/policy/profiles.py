@@ -9,7 +9,15 @@ from datetime import timedelta
 from enum import StrEnum
 
 from wavemend.errors import FleetError
-from wavemend.hosts import Host
+from wavemend.hosts import DEFAULT_OPTIONS, Host, ManagerOptions
+from wavemend.policy.care import (
+    HostHook,
+    Probe,
+    RebootManners,
+    RestorePointRule,
+    RollBack,
+    Unready,
+)
 from wavemend.selectors import Selector
 
 
@@ -103,12 +111,7 @@ CRITICAL_WAVE = WaveRule(name="critical", kind=WaveKind.CRITICAL)
 """Used where a profile declares none: one host at a time, stop at the first error."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Probe:
-    """A command run on the host after the change; it must exit 0."""
-
-    name: str
-    argv: tuple[str, ...]
+_PACKAGE_VERSIONS, _CAREFUL = RestorePointRule(), RebootManners()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,8 +137,17 @@ class Profile:
     after_hooks: tuple[tuple[str, ...], ...] = ()
     """Commands run on the worker after the last wave."""
     probes: tuple[Probe, ...] = ()
-    require_restore_point: bool = False
-    """Hosts without a proven restore point are blocked, not patched."""
+    hooks: tuple[HostHook, ...] = ()
+    """Commands around the change of each host, in this order."""
+    restore_point: RestorePointRule = _PACKAGE_VERSIONS
+    roll_back: RollBack = RollBack.NEVER
+    reboots: RebootManners = _CAREFUL
+    unready: Unready = Unready.GO_ON
+    options: ManagerOptions = DEFAULT_OPTIONS
+    new_packages: bool = True
+    """An update that needs packages new to its host (a kernel does) brings them along."""
+    power_on: tuple[str, ...] = ()
+    """Run on the worker for a host that is off at preflight; empty: nothing is."""
     critical_fixes: tuple[str, ...] = ()
     """Packages or advisories whose functional fixes the operator calls critical."""
 

@@ -6,8 +6,14 @@ from typing import Any
 
 from wavemend.evidence import Evidence
 from wavemend.ledger import attempts
+from wavemend.ledger.care_tables import (
+    RestorePointRow,
+)
+from wavemend.ledger.rollbacks import newest_of
 from wavemend.ledger.scans import newest_look
-from wavemend.ledger.tables import AttemptRow, RestorePointRow
+from wavemend.ledger.tables import (
+    AttemptRow,
+)
 from wavemend.outcomes import Outcome
 from wavemend.plans import ExcludedHost, PlannedHost
 from wavemend.reporting.source import Source
@@ -30,6 +36,7 @@ def host_reports(source: Source) -> tuple[HostReport, ...]:
 def _planned(source: Source, host: PlannedHost) -> HostReport:
     row = source.attempts.get(host.name)
     evidence = attempts.evidence_of(row) if row else None
+    outcome, reason = _standing(source, row)
     return _host_report(
         _proof(evidence),
         name=host.name,
@@ -37,8 +44,8 @@ def _planned(source: Source, host: PlannedHost) -> HostReport:
         critical=host.critical,
         exposed=host.exposed,
         simulated=host.simulated,
-        outcome=Outcome(row.outcome) if row and row.outcome else None,
-        reason=row.reason if row else "",
+        outcome=outcome,
+        reason=reason,
         attempt_id=row.id if row else "",
         intent_at=row.intent_at if row else None,
         begun_at=row.begun_at if row else None,
@@ -46,6 +53,25 @@ def _planned(source: Source, host: PlannedHost) -> HostReport:
         packages=_packages(host, row),
         restore_point=_restore_point(source, host.name),
     )
+
+
+def _standing(source: Source, row: AttemptRow | None) -> tuple[Outcome | None, str]:
+    """Return how a host stands: its attempt's outcome, or what a rollback later made of it.
+
+    A host that was patched and then taken back is not patched, whoever took it back.
+    """
+    if row is None or not row.outcome:
+        return None, row.reason if row else ""
+    outcome, reason = Outcome(row.outcome), row.reason
+    last = newest_of(source.book, row.id)
+    if last is None or last.ended_at is None or last.ended_at <= (row.ended_at or last.ended_at):
+        return outcome, reason  # none, not ended, or a part of the attempt itself
+    was = f"was {outcome}{f' ({reason})' if reason else ''}"
+    told = (
+        f"{was}; rollback on {last.ended_at:%Y-%m-%d %H:%M} UTC by {last.requested_by} "
+        f"({last.reason}): {last.outcome}: {last.detail}"
+    )
+    return (outcome if last.outcome == Outcome.BLOCKED else Outcome(last.outcome)), told
 
 
 def _excluded(source: Source, left: ExcludedHost) -> HostReport:

@@ -6,7 +6,9 @@ from sqlmodel import select
 
 from wavemend.errors import AuditBroken
 from wavemend.ledger import approvals, audit
-from wavemend.ledger.tables import FeedSnapshotRow
+from wavemend.ledger.tables import (
+    FeedSnapshotRow,
+)
 from wavemend.plans import FeedUsed
 from wavemend.reporting.source import Source
 from wavemend.reports.model import ApprovalReport, AuditReport, Decision, FeedReport

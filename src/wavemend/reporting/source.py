@@ -6,7 +6,10 @@ from sqlmodel import Session
 
 from wavemend.fleet import Fleet
 from wavemend.ledger import attempts, rollouts
-from wavemend.ledger.tables import RolloutRow, StepRow
+from wavemend.ledger.tables import (
+    RolloutRow,
+    StepRow,
+)
 from wavemend.plans import Plan
 
 

@@ -5,7 +5,11 @@ from datetime import datetime, timedelta
 from sqlmodel import col, select
 
 from wavemend.ledger import approvals
-from wavemend.ledger.tables import ApprovalRequestRow, GateRow, WaveRow
+from wavemend.ledger.tables import (
+    ApprovalRequestRow,
+    GateRow,
+    WaveRow,
+)
 from wavemend.plans import PlannedWave
 from wavemend.reporting.source import Source
 from wavemend.reports.model import GateReport, GateVerdict, WaveReport
@@ -68,11 +72,16 @@ def _gate(source: Source, wave: PlannedWave, begun: bool) -> GateReport | None:
 
 def _asked_at(source: Source) -> datetime | None:
     query = select(ApprovalRequestRow.asked_at).where(
-        ApprovalRequestRow.rollout_id == source.row.id
+        ApprovalRequestRow.rollout_id == source.row.id,
+        ApprovalRequestRow.plan_digest == source.row.plan_digest,  # not those over rollbacks
     )
     return source.book.exec(query.order_by(col(ApprovalRequestRow.asking))).first()
 
 
 def _decided_at(source: Source) -> datetime | None:
-    known = [row.at for row in approvals.decisions(source.book, source.row.id) if row.accepted]
+    known = [
+        row.at
+        for row in approvals.decisions(source.book, source.row.id)
+        if row.accepted and row.plan_digest == source.row.plan_digest
+    ]
     return known[-1] if known else None

@@ -79,6 +79,8 @@ _URGENCY: tuple[Outcome | None, ...] = (
 )
 """What an operator should look at first."""
 
+_GOOD_WITH_A_REASON = "The host is as planned; see to what is named here."
+
 _HOST_ACTIONS: dict[Outcome, str] = {
     Outcome.NEEDS_HUMAN: "Log in and look: a start without an end was recorded, and nothing is "
     "repeated by itself.",
@@ -254,7 +256,8 @@ def _next_steps(report: RolloutReport) -> tuple[NextStep, ...]:
     steps: list[NextStep] = []
     packages: list[NextStep] = []
     for host in hosts_by_urgency(report):
-        if host.outcome is None or host.outcome in _HOST_ACTIONS:
+        told = host.outcome is Outcome.PATCHED and host.reason  # such as an after hook that failed
+        if host.outcome is None or host.outcome in _HOST_ACTIONS or told:
             steps.append(_host_step(host))
         if _is_good(host):
             packages += [_package_step(host, package) for package in _waiting_packages(host)]
@@ -268,8 +271,14 @@ def _host_step(host: HostReport) -> NextStep:
         kind=host.outcome.value if host.outcome else "no_outcome",
         waits=_waits(host),
         why=host.reason or "; ".join(host.reboot_reasons) or "no reason is recorded",
-        action=_HOST_ACTIONS[host.outcome] if host.outcome else _NO_OUTCOME_ACTION,
+        action=_host_action(host.outcome),
     )
+
+
+def _host_action(outcome: Outcome | None) -> str:
+    if outcome is None:
+        return _NO_OUTCOME_ACTION
+    return _HOST_ACTIONS.get(outcome, _GOOD_WITH_A_REASON)
 
 
 def _is_good(host: HostReport) -> bool:

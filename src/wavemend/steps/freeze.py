@@ -8,12 +8,15 @@ from wavemend.execution.hands import Hands
 from wavemend.fleet import Fleet, RolloutKey
 from wavemend.hosts import Host
 from wavemend.knowledge import Intelligence
-from wavemend.ledger import rollouts
+from wavemend.ledger import journals, rollouts
 from wavemend.ledger.assessments import first_seen, record_assessment
 from wavemend.ledger.intake import record_snapshots
+from wavemend.ledger.readiness import is_accepted
 from wavemend.ledger.rollouts import Lease
 from wavemend.ledger.scans import newest_look
-from wavemend.ledger.tables import RolloutRow
+from wavemend.ledger.tables import (
+    RolloutRow,
+)
 from wavemend.managers import Manager
 from wavemend.observations import Assessment, Look
 from wavemend.packages import Target
@@ -64,8 +67,14 @@ def weigh(hands: Hands, host: Host, assessor: Assessor, rollout_id: str) -> Weig
         waivers=assessor.fleet.waivers_of(host.tenant),
         marked=assessor.marked(host),
     )
+    with hands.ledger.reading() as book:
+        strangers = journals.strangers(book, host.name, seen.facts)
     candidate = Candidate(
-        host=host, look=seen, ranked=updates, unfit=_unfit(hands.manager(host), updates)
+        host=host,
+        look=seen,
+        ranked=updates,
+        unfit=_unfit(hands.manager(host), updates),
+        strangers=strangers,
     )
     return Weighed(scan_id=scan_id, candidate=candidate, assessment=assessed.assessment)
 
@@ -79,7 +88,7 @@ def _unfit(manager: Manager, updates: Sequence[RankedUpdate]) -> dict[tuple[str,
     for update in (ranked.update for ranked in updates):
         target = Target(name=update.name, arch=update.arch, version=update.candidate)
         try:
-            manager.apply_script((target,))
+            manager.apply_script((target, *update.brings))
         except PlanError as error:
             refused[update.name, update.arch] = str(error)
     return refused
@@ -89,10 +98,11 @@ def freeze_plan(
     hands: Hands, lease: Lease, row: RolloutRow, fleet: Fleet, assessor: Assessor
 ) -> Plan:
     """Store the findings and the plan of a rollout, in one transaction; return the plan."""
-    key = RolloutKey(tenant=row.tenant, profile=row.profile, window=row.window)
-    weighed = [weigh(hands, host, assessor, lease.rollout_id) for host in fleet.members(key)]
+    weighed = [weigh(hands, host, assessor, lease.rollout_id) for host in members_of(row, fleet)]
     intelligence = assessor.intelligence
-    plan = plan_of(hands, row, fleet, weighed, intelligence)
+    with hands.ledger.reading() as book:
+        accepted = is_accepted(book, row.id)
+    plan = plan_of(hands, row, fleet, weighed, intelligence, accepted=accepted)
     with hands.ledger.writing() as book:
         record_snapshots(book, intelligence.snapshots, actor="freeze-plan", now=hands.clock())
         for item in weighed:
@@ -108,9 +118,29 @@ def plan_of(
     fleet: Fleet,
     weighed: list[Weighed],
     intelligence: Intelligence,
+    *,
+    accepted: bool = False,
 ) -> Plan:
-    """Return the plan that would be frozen now."""
-    occasion = Occasion(
+    """Return the plan that would be frozen now. `accepted`: unready hosts keep nobody back."""
+    candidates = [item.candidate for item in weighed]
+    return make_plan(
+        occasion_of(hands, row, fleet),
+        fleet.profile(row.profile),
+        candidates,
+        intelligence.snapshots,
+        accepted=accepted,
+    )
+
+
+def members_of(row: RolloutRow, fleet: Fleet) -> tuple[Host, ...]:
+    """Return the hosts that a rollout is about, by name."""
+    key = RolloutKey(tenant=row.tenant, profile=row.profile, window=row.window, kind=row.kind)
+    return fleet.members(key)
+
+
+def occasion_of(hands: Hands, row: RolloutRow, fleet: Fleet) -> Occasion:
+    """Return for which rollout, in which window, on whose request a plan is made now."""
+    return Occasion(
         rollout=row.id,
         tenant=row.tenant,
         window=row.window,
@@ -122,5 +152,3 @@ def plan_of(
         fleet_digest=fleet.digest,
         now=hands.clock(),
     )
-    candidates = [item.candidate for item in weighed]
-    return make_plan(occasion, fleet.profile(row.profile), candidates, intelligence.snapshots)

@@ -1,27 +1,33 @@
-"""Prove a restore point for each planned host, before anything is changed."""
+"""Make and prove a restore point for each planned host, before anything is changed."""
 
-from wavemend.errors import TransportError
 from wavemend.execution.hands import Hands
+from wavemend.execution.restore_points import prove_point, subject_of
 from wavemend.hosts import Host
-from wavemend.ledger import attempts, rollouts
+from wavemend.ledger import attempts
+from wavemend.ledger.attempts import Refused
+from wavemend.ledger.care_tables import RestorePointRow
+from wavemend.ledger.restore_points import record_restore_points
 from wavemend.ledger.rollouts import Lease
-from wavemend.ledger.tables import RestorePointRow
 from wavemend.outcomes import Outcome
-from wavemend.packages import Target
-from wavemend.plans import Plan, PlannedHost
+from wavemend.plans import Plan
 from wavemend.policy.profiles import Profile
-from wavemend.snapshots import SNAPSHOTS, RestorePoint
-
-KIND = "package_versions"
-PROVE_SECONDS = 180.0
-"""One simulation per package, 0.3 s each on a slow host."""
+from wavemend.snapshots import RestorePoint
 
 
 def prepare_host(
     hands: Hands, lease: Lease, plan: Plan, host: Host, profile: Profile
-) -> RestorePoint:
-    """Prove and record a restore point; where the profile requires one, failing blocks the host."""
-    point = _prove(hands, plan.host(host.name), host, f"{plan.rollout}-{host.name}")
+) -> RestorePoint | Refused:
+    """Prove and record a restore point; where the profile requires one, failing blocks the host.
+
+    Refused, with nothing done, when everything is stopped or the window's last start has passed:
+    a snapshot may hold a machine still for seconds. Safe to repeat: a point of this rollout and
+    host that is there already is not made again.
+    """
+    with hands.ledger.reading() as book:
+        refusal = attempts.start_refusal(book, lease, plan, hands.clock(), hands.local_stop())
+    if refusal:
+        return Refused(refusal)
+    point = prove_point(hands, subject_of(hands, plan, host), profile.restore_point)
     row = RestorePointRow(
         rollout_id=plan.rollout,
         host=host.name,
@@ -31,10 +37,11 @@ def prepare_host(
         restores=point.restores,
         detail=point.detail,
         at=hands.clock(),
+        reference=point.reference,
     )
     with hands.ledger.writing() as book:
-        rollouts.record_restore_points(book, lease, [row], hands.clock())
-        if profile.require_restore_point and not point.proven:
+        record_restore_points(book, lease, [row], hands.clock())
+        if profile.restore_point.required and not point.proven:
             attempts.settle(
                 book,
                 lease,
@@ -46,20 +53,3 @@ def prepare_host(
                 now=hands.clock(),
             )
     return point
-
-
-def _prove(hands: Hands, planned: PlannedHost, host: Host, name: str) -> RestorePoint:
-    before = [
-        Target(name=package.name, arch=package.arch, version=package.installed)
-        for package in planned.packages
-    ]
-    try:
-        transport = hands.connect(host)
-        try:
-            return SNAPSHOTS[KIND]().prove(transport, before, name, deadline=PROVE_SECONDS)
-        finally:
-            transport.close()
-    except TransportError as error:
-        return RestorePoint(
-            kind=KIND, name=name, proven=False, restores="nothing", detail=str(error)
-        )

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -34,14 +35,27 @@ LogLevel DEBUG1
 
 
 class OpenSshServer:
-    """An sshd with its own host key, log and list of authorised keys; a context manager."""
+    """An sshd with its own host key, log and list of authorised keys; a context manager.
 
-    def __init__(self, folder: Path, *, authorized: str, more: str = "") -> None:
+    `before`: an argv prefix that ends in executing sshd, to run it in namespaces of its own;
+    `user`: who logs in there.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        authorized: str,
+        more: str = "",
+        before: Sequence[str] = (),
+        user: str = "",
+    ) -> None:
         self.folder = folder
         self.port = free_port()
         self.host_key: KeyPair = new_key()
-        self.user = getpass.getuser()
+        self.user = user or getpass.getuser()
         self._more = more
+        self._before = tuple(before)
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "authorized_keys").write_text(f"{authorized}\n")
@@ -79,7 +93,10 @@ class OpenSshServer:
         if os.geteuid() == 0:  # privilege separation wants its empty directory, which boot makes
             Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
         self._process = subprocess.Popen(
-            [str(SSHD), "-D", "-f", str(config), "-E", str(self.folder / "sshd.log")],
+            [
+                *self._before,
+                *(str(SSHD), "-D", "-f", str(config), "-E", str(self.folder / "sshd.log")),
+            ],
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 
 from wavemend.errors import ConnectionLost, DeadlinePassed, TransportError
-from wavemend.transport import OUTPUT_BOUND, Transport
+from wavemend.transport import OUTPUT_BOUND, STDERR_BOUND, Transport
 
 MEGABYTE = 1_000_000
 SLACK = 4.0
@@ -85,7 +85,7 @@ def keeps_streams_apart_and_bytes_as_they_are(transport: Transport) -> None:
 
 
 def bounds_a_flood_and_keeps_its_head_and_tail(transport: Transport) -> None:
-    """50 MB of output cost 1 MiB; the rest is counted."""
+    """50 MB of output cost half a MiB; the rest is counted."""
     script = "echo first; head -c 50000000 /dev/zero; echo last"
     result = transport.run(["sh", "-c", script], deadline=120)
     size = 50 * MEGABYTE + len("first\nlast\n")
@@ -106,11 +106,13 @@ def keeps_short_output_whole(transport: Transport) -> None:
 
 
 def drains_stderr_while_stdout_is_open(transport: Transport) -> None:
-    """20 MB on stderr before the first byte on stdout do not block the command."""
+    """20 MB on stderr before the first byte on stdout neither block it nor make it less whole."""
     script = "head -c 20000000 /dev/zero >&2; echo done"
     result = transport.run(["sh", "-c", script], deadline=60)
     expect(result.stdout == b"done\n", f"stdout was {result.stdout!r}")
-    expect(len(result.stderr) + result.dropped_bytes == 20 * MEGABYTE, "stderr is not whole")
+    expect(result.dropped_bytes == 0, "what stderr lost is counted as lost from stdout")
+    expect(len(result.stderr) + result.dropped_stderr == 20 * MEGABYTE, "stderr is not whole")
+    expect(len(result.stderr) <= STDERR_BOUND, f"{len(result.stderr)} bytes were kept")
 
 
 def ends_a_slow_drip_at_the_deadline(transport: Transport) -> None:

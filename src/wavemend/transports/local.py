@@ -11,8 +11,9 @@ from pathlib import Path
 
 from wavemend.errors import ConnectionLost, DeadlinePassed
 from wavemend.hosts import Host
-from wavemend.transport import OUTPUT_BOUND, CommandResult, Login
-from wavemend.transports.output import BoundedOutput, as_root, check_argv, refuse_sudo
+from wavemend.transport import OUTPUT_BOUND, STDERR_BOUND, CommandResult, Login
+from wavemend.transports.become import Root, become_argv
+from wavemend.transports.output import BoundedOutput, check_argv
 
 CHUNK = 65_536
 RECHECK = 0.2
@@ -25,9 +26,10 @@ NOT_FOUND, NOT_EXECUTABLE = 127, 126
 class LocalTransport:
     """Runs commands as processes of this machine, each in a process group of its own."""
 
-    def __init__(self, name: str, become: Sequence[str]) -> None:
+    def __init__(self, name: str, login: Login) -> None:
         self._name = name
-        self._become: Sequence[str] = () if os.geteuid() == 0 else become
+        become = () if os.geteuid() == 0 else become_argv(login)
+        self._root = Root(host=name, run_plain=self.run, become=become, login=login)
         self._closed = False
 
     @property
@@ -69,7 +71,7 @@ class LocalTransport:
         deadline: float,
         bound: int,
     ) -> CommandResult:
-        out, err = BoundedOutput(bound), BoundedOutput(bound)
+        out, err = BoundedOutput(bound), BoundedOutput(min(bound, STDERR_BOUND))
         if not _exchange(process, stdin, out, err, started + deadline):
             raise DeadlinePassed(
                 f"{self._name}: the command did not end within {deadline:g} s and was stopped;"
@@ -87,7 +89,8 @@ class LocalTransport:
             exit_status=process.returncode,
             stdout=stdout,
             stderr=stderr,
-            dropped_bytes=dropped_out + dropped_err,
+            dropped_bytes=dropped_out,
+            dropped_stderr=dropped_err,
             seconds=time.monotonic() - started,
         )
 
@@ -95,9 +98,7 @@ class LocalTransport:
         self, argv: Sequence[str], *, stdin: bytes = b"", deadline: float, bound: int = OUTPUT_BOUND
     ) -> CommandResult:
         """Like `run`, as root: directly where wavemend is root, else through `become`."""
-        result = self.run(as_root(argv, self._become), stdin=stdin, deadline=deadline, bound=bound)
-        refuse_sudo(result, self._name, self._become)
-        return result
+        return self._root.run(argv, stdin=stdin, deadline=deadline, bound=bound)
 
     def close(self) -> None:
         """Nothing is held open; commands are refused from here on, as on a closed connection."""
@@ -106,7 +107,7 @@ class LocalTransport:
 
 def connect(host: Host, login: Login) -> LocalTransport:
     """Return a transport to this machine."""
-    return LocalTransport(host.name, login.become)
+    return LocalTransport(host.name, login)
 
 
 def _environment() -> Mapping[str, str]:

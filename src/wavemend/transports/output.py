@@ -1,25 +1,19 @@
-"""What every transport does alike: keep output within bounds, quote once, notice sudo's refusal."""
+"""What every transport does alike: keep output within bounds, quote once, quote hosts safely."""
 
+import io
 import shlex
 from collections import deque
 from collections.abc import Sequence
 
-from wavemend.errors import LoginRefused, TransportError
-from wavemend.transport import CommandResult
+from wavemend.errors import TransportError
 
 LONGEST_COMMAND = 131_071
 """Bytes. Linux refuses a single argument above 128 KiB, and `sh -c` gets the command as one."""
 
-SUDO_WORDS = (
-    b"a password is required",
-    b"a terminal is required",
-    b"no tty present",
-    b"you must have a tty",
-    b"is not in the sudoers file",
-    b"is not allowed to execute",
-    b"may not run sudo",
-)
-"""How sudo says that it will not; in English because `as_root` forces the locale."""
+
+PIECE = 16_384
+"""Bytes that are gathered before a new piece begins: a host may send single bytes, and half a
+million objects of one byte would cost fifty times what they hold."""
 
 
 class BoundedOutput:
@@ -32,31 +26,40 @@ class BoundedOutput:
     def __init__(self, bound: int) -> None:
         self._head_room = bound // 2
         self._tail_room = bound - self._head_room
-        self._head = bytearray()
-        self._tail: deque[bytes] = deque()
+        self._head = io.BytesIO()
+        self._tail: deque[bytearray] = deque()
         self._tail_size = 0
         self.dropped = 0
 
     def add(self, data: bytes) -> None:
         """Take the next bytes of the stream."""
-        room = self._head_room - len(self._head)
+        room = self._head_room - self._head.tell()
         if room > 0:
-            self._head += data[:room]
+            self._head.write(data[:room])
             data = data[room:]
         if not data:
             return
-        self._tail.append(data)
+        if self._tail and len(self._tail[-1]) < PIECE:
+            self._tail[-1] += data
+        else:
+            self._tail.append(bytearray(data))
         self._tail_size += len(data)
         while self._tail_size - len(self._tail[0]) >= self._tail_room:
-            gone = len(self._tail.popleft())
-            self._tail_size -= gone
-            self.dropped += gone
+            self._drop(len(self._tail.popleft()))
+
+    def _drop(self, count: int) -> None:
+        self._tail_size -= count
+        self.dropped += count
 
     def finish(self) -> tuple[bytes, int]:
-        """Return the kept bytes and how many were dropped."""
-        tail = b"".join(self._tail)
-        extra = max(0, len(tail) - self._tail_room)
-        return bytes(self._head) + tail[extra:], self.dropped + extra
+        """Return the kept bytes and how many were dropped; nothing may be added afterwards."""
+        extra = max(0, self._tail_size - self._tail_room)
+        if extra:
+            del self._tail[0][:extra]
+            self._drop(extra)
+        while self._tail:  # piece by piece, and `getvalue` is no copy: nothing is held twice
+            self._head.write(self._tail.popleft())
+        return self._head.getvalue(), self.dropped
 
 
 def check_argv(argv: Sequence[str]) -> None:
@@ -77,7 +80,13 @@ def quote(argv: Sequence[str]) -> bytes:
     out as the bytes they were.
     """
     check_argv(argv)
-    command = shlex.join(argv).encode("utf-8", "surrogateescape")
+    try:
+        command = shlex.join(argv).encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError as error:
+        raise TransportError(
+            f"an argument of {argv[0]!r} stands for no bytes: {error.reason}",
+            hint="half of a surrogate pair is no character",
+        ) from None
     if len(command) > LONGEST_COMMAND:
         raise TransportError(
             f"the command {argv[0]!r} is {len(command)} bytes long,"
@@ -85,30 +94,6 @@ def quote(argv: Sequence[str]) -> bytes:
             hint="pass the data through stdin",
         )
     return command
-
-
-def as_root(argv: Sequence[str], become: Sequence[str]) -> tuple[str, ...]:
-    """Return `argv` as the login's `become` runs it; unchanged where nothing has to be become."""
-    if not become:
-        return tuple(argv)
-    # sudo speaks the login's language; its refusal is recognised by its words.
-    return ("env", "LC_ALL=C", *become, *argv)
-
-
-def refuse_sudo(result: CommandResult, host: str, become: Sequence[str]) -> None:
-    """Raise LoginRefused where sudo itself, not the command, said no.
-
-    Only exit status 1 counts, and only the first line of stderr that is sudo's own.
-    """
-    if result.exit_status != 1 or not become:
-        return
-    first = result.stderr.lstrip().split(b"\n", 1)[0]
-    own = first.startswith((b"sudo:", b"Sorry, user")) or b"sudoers" in first
-    if own and any(words in first for words in SUDO_WORDS):
-        raise LoginRefused(
-            f"{host}: the login may not become root without a password: {readable(first)}",
-            hint="allow the login in /etc/sudoers.d with NOPASSWD, or set `become` of the login",
-        )
 
 
 def readable(text: bytes | str, longest: int = 200) -> str:

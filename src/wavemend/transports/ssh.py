@@ -19,7 +19,8 @@ from wavemend.errors import (
 )
 from wavemend.hosts import Host
 from wavemend.transport import OUTPUT_BOUND, CommandResult, Login
-from wavemend.transports.output import as_root, quote, readable, refuse_sudo
+from wavemend.transports.become import Root, become_argv
+from wavemend.transports.output import quote, readable
 from wavemend.transports.ssh_bastions import Bastion, BastionPool
 from wavemend.transports.ssh_exec import run_command
 from wavemend.transports.ssh_guard import ConnectLimiter, LoginGuard
@@ -40,11 +41,20 @@ BASTIONS = BastionPool()
 class SshTransport:
     """One verified, logged-in connection. See `Transport` for what it promises."""
 
-    def __init__(self, name: str, link: Link, peer_key: str, login: Login, bastion: Bastion | None):
+    def __init__(
+        self,
+        name: str,
+        link: Link,
+        peer_key: str,
+        bastion: Bastion | None,
+        *,
+        login: Login,
+        become: tuple[str, ...],
+    ) -> None:
         self._name = name
         self._link = link
         self._peer_key = peer_key
-        self._become = login.become
+        self._root = Root(host=name, run_plain=self.run, become=become, login=login)
         self._bastion = bastion
         self._closing = threading.Lock()
 
@@ -75,9 +85,7 @@ class SshTransport:
         self, argv: Sequence[str], *, stdin: bytes = b"", deadline: float, bound: int = OUTPUT_BOUND
     ) -> CommandResult:
         """Like `run`, through the login's `become`."""
-        result = self.run(as_root(argv, self._become), stdin=stdin, deadline=deadline, bound=bound)
-        refuse_sudo(result, self._name, self._become)
-        return result
+        return self._root.run(argv, stdin=stdin, deadline=deadline, bound=bound)
 
     def close(self) -> None:
         """Close the connection and give the bastion back; never raises, may be called twice."""
@@ -94,6 +102,7 @@ def connect(host: Host, login: Login) -> SshTransport:
     Each connection on the way is set up within `login.connect_seconds`; waiting for a free slot
     of this process is not counted. Raises a TransportError, and leaves nothing open then.
     """
+    become = become_argv(login)
     GUARD.check(login.name, credential_id(login))
     hops = route(host, login)
     bastion = _reach_bastion(hops[:-1], login)
@@ -103,7 +112,7 @@ def connect(host: Host, login: Login) -> SshTransport:
         if bastion is not None:
             BASTIONS.release(bastion)
         raise
-    return SshTransport(host.name, link, peer_key, login, bastion)
+    return SshTransport(host.name, link, peer_key, bastion, login=login, become=become)
 
 
 def _reach_bastion(hops: tuple[Hop, ...], login: Login) -> Bastion | None:

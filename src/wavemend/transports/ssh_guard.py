@@ -23,6 +23,13 @@ class _Record:
     proven: bool = False
 
 
+@dataclass(slots=True)
+class Trial:
+    """One attempt at a login. Set `tells` to False where its end says nothing about the secret."""
+
+    tells: bool = True
+
+
 class LoginGuard:
     """Stops a fleet's logins after three refusals in a row, before an account gets locked.
 
@@ -47,14 +54,14 @@ class LoginGuard:
 
     def _check(self, name: str, record: _Record) -> None:
         if record.refusals >= self._limit:
+            times = "once" if record.refusals == 1 else f"{record.refusals} times in a row"
             raise LoginRefused(
-                f"login {name!r} was refused {record.refusals} times in a row;"
-                " it is not tried on further hosts",
-                hint="check the key and the account, then start again",
+                f"login {name!r} was refused {times} and is not tried again",
+                hint="check the key or the password and the account, then start again",
             )
 
     @contextmanager
-    def attempt(self, name: str, credential: str = "") -> Iterator[None]:
+    def attempt(self, name: str, credential: str = "") -> Iterator[Trial]:
         """Wait for the right to try the login, and count how the attempt in the body ends."""
         with self._changed:
             record = self._record(name, credential)
@@ -65,9 +72,10 @@ class LoginGuard:
                 self._changed.wait()  # each attempt in flight ends within its own bound
             record.in_flight += 1
         refused = accepted = False
+        trial = Trial()
         try:
-            yield
-            accepted = True
+            yield trial
+            accepted = trial.tells
         except LoginRefused:
             refused = True
             raise

@@ -9,7 +9,7 @@ import binascii
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -46,6 +46,8 @@ class _Entry:
     reject: tuple[re.Pattern[str], ...]
     salt: bytes = b""
     digest: bytes = b""
+    names: tuple[str, ...] = ()
+    """All that it is for, where it is for plain names only: found without trying."""
 
     def is_for(self, name: str) -> bool:
         if self.salt:
@@ -71,6 +73,10 @@ class KnownHosts:
 
     entries: tuple[_Entry, ...]
     unreadable: tuple[UnreadableLine, ...]
+    plain: Mapping[str, tuple[int, ...]]
+    """Plain name to the entries that are for it, by their place."""
+    tried: tuple[int, ...]
+    """Entries with patterns or a hashed name: each has to be tried."""
 
     def look_up(self, address: str, port: int) -> HostTrust:
         """Return what is known of a host. Raises HostKeyRefused for an unreadable revocation."""
@@ -82,7 +88,9 @@ class KnownHosts:
                     hint="correct or remove the line; until then no host is trusted",
                 )
         names = host_names(address, port)
-        hits = [entry for entry in self.entries if any(entry.is_for(name) for name in names)]
+        found = {place for name in names for place in self.plain.get(name, ())}
+        found |= {n for n in self.tried if any(self.entries[n].is_for(name) for name in names)}
+        hits = [self.entries[place] for place in sorted(found)]
         return HostTrust(
             accepted=_keys(hits, ""),
             revoked=_keys(hits, REVOKED),
@@ -115,7 +123,12 @@ def parse_known_hosts(text: str) -> KnownHosts:
         except ValueError as error:
             revokes = stripped.lower().startswith(REVOKED)
             unreadable.append(UnreadableLine(number, str(error), revokes))
-    return KnownHosts(tuple(entries), tuple(unreadable))
+    plain: dict[str, tuple[int, ...]] = {}
+    for place, entry in enumerate(entries):
+        for name in entry.names:
+            plain[name] = (*plain.get(name, ()), place)
+    tried = tuple(place for place, entry in enumerate(entries) if not entry.names)
+    return KnownHosts(tuple(entries), tuple(unreadable), plain, tried)
 
 
 def _parse_line(line: str) -> _Entry:
@@ -133,7 +146,8 @@ def _parse_line(line: str) -> _Entry:
     reject = tuple(_pattern(name[1:]) for name in names if name.startswith("!"))
     if not accept:
         raise ValueError("no name that the line could be for")
-    return _Entry(marker, key, accept, reject)
+    plain = () if any(set(name) & set("*?!") for name in names) else tuple(names)
+    return _Entry(marker, key, accept, reject, names=plain)
 
 
 def _hashed(marker: str, key: str, field: str) -> _Entry:

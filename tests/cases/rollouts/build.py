@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from wavemend.hosts import Facts, FreeSpace, Host, PendingUpdate
 from wavemend.observations import Look
@@ -155,17 +156,17 @@ def facts(name: str) -> Facts:
     )
 
 
-def update(name: str = "openssl", *, security: bool = True, **flags: bool) -> PendingUpdate:
+def update(name: str = "openssl", *, security: bool = True, **flags: Any) -> PendingUpdate:
     """Return one update that a host offers."""
-    return PendingUpdate(
+    plain = PendingUpdate(
         name=name,
         arch="amd64",
         installed="1.0",
         candidate="2.0",
         origin="Debian-Security:12",
         security=security,
-        **flags,
     )
+    return replace(plain, **flags)
 
 
 def ranked(pending: PendingUpdate, *, order: float = 2.0, cves: Sequence[str] = ()) -> RankedUpdate:

@@ -19,7 +19,9 @@ from wavemend.fleet import RolloutKey
 from wavemend.ledger import attempts, rollouts
 from wavemend.ledger.rollouts import Lease
 from wavemend.ledger.store import Ledger, open_ledger
-from wavemend.ledger.tables import DecisionRow
+from wavemend.ledger.tables import (
+    DecisionRow,
+)
 from wavemend.outcomes import Outcome
 from wavemend.plans import Plan, PlannedWave
 from wavemend.rollout import judge_gate

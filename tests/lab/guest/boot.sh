@@ -20,6 +20,14 @@ mount -t proc proc "$root/proc"
 mount -t sysfs -o ro,nosuid,nodev,noexec sysfs "$root/sys"
 mount -t tmpfs -o mode=755,nosuid,nodev tmpfs "$root/run"
 
+# Filesystems of the host's own; they begin with what its disk has in that place.
+while read -r path options; do
+    mkdir -p "$root$path" "$root/run/.new"
+    mount -t tmpfs -o "$options" tmpfs "$root/run/.new"
+    cp -a "$root$path/." "$root/run/.new"
+    mount --move "$root/run/.new" "$root$path"
+done <"${pid_file%/*}/mounts"
+
 mount -t tmpfs -o mode=755,nosuid tmpfs "$root/dev"
 for node in null zero full random urandom tty; do
     : >"$root/dev/$node"

@@ -3,9 +3,9 @@
 from alembic import context
 from sqlmodel import SQLModel
 
-from wavemend.ledger import tables
+from wavemend.ledger import care_tables, judgement_tables, tables
 
-_ = tables  # imported so that every table is known
+_ = care_tables, judgement_tables, tables  # imported so that every table is known
 
 connection = context.config.attributes["connection"]
 context.configure(

@@ -1,65 +1,59 @@
 """Debian and Ubuntu: apt-get and dpkg, read and driven by POSIX sh over one connection.
 
-Where to look: `facts.sh` asks, `parse.py`, `pending.py`, `kernels.py` and `facts.py` read the
-answer; `targets.py` turns a plan's packages into arguments; `apply.sh` is what a detached job
-runs; `judge.py` says what came of it.
+Where to look: `facts.sh` asks, `parse.py`, `pending.py`, `withheld.py`, `repositories.py`,
+`kernels.py` and `facts.py` read the answer; `targets.py` turns a plan's packages into arguments;
+`apply.sh` and `repair.sh` are what a detached job runs; `judge.py` says what came of it.
 """
 
-import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
-from importlib.resources import files
 
 from wavemend.errors import HostAnswerInvalid
-from wavemend.hosts import Facts, Host
+from wavemend.hosts import DEFAULT_OPTIONS, Conffiles, Facts, Host, ManagerOptions, Services
 from wavemend.managers import Manager
-from wavemend.managers.apt.facts import Asked, build_facts
+from wavemend.managers.apt.facts import build_facts
 from wavemend.managers.apt.judge import EXIT_MEANING, explain_exit, judge
-from wavemend.managers.apt.parse import read_simulation, refusal_words, split_sections
-from wavemend.managers.apt.targets import rehearsal_argv, transaction_argv
+from wavemend.managers.apt.parse import read_simulation, read_sizes, refusal_words
+from wavemend.managers.apt.targets import (
+    rehearsal_argv,
+    repair_argv,
+    transaction_argv,
+    undo_argv,
+)
+from wavemend.managers.reading.asking import ANSWER_BOUND, Nonce, ask_facts, fresh_nonce, script
+from wavemend.managers.reading.sections import split_sections
 from wavemend.outcomes import PackageResult
 from wavemend.packages import JobEnd, JobScript, Target, Transaction
 from wavemend.transport import Transport
-
-ANSWER_BOUND = 8_388_608
-"""Bytes of one answer: 6,000 packages with 600 pending updates make about 2 MiB."""
-
-REFRESH_SECONDS = 300
-"""Longest refresh of the package index; the connection's own deadline shortens it."""
-
-_REST_SECONDS = 90
-"""Kept free of the deadline for what follows the refresh: simulations on a slow disk."""
 
 
 @dataclass(frozen=True, slots=True)
 class AptManager:
     """The `apt` package manager; see `wavemend.managers.Manager` for what each part promises."""
 
-    nonce: Callable[[], str] = lambda: secrets.token_hex(16)
-    """Marks the frames of an answer, so that nothing a package prints can pass for one."""
+    options: ManagerOptions = DEFAULT_OPTIONS
+    nonce: Nonce = fresh_nonce
+
+    @property
+    def reboot_argv(self) -> tuple[str, ...]:
+        """The command that restarts the host."""
+        return ("shutdown", "-r", "now")
 
     def read_facts(
         self, host: Host, transport: Transport, now: datetime, *, refresh: bool, deadline: float
     ) -> Facts:
         """Look at the host in one round trip; with `refresh` the index is renewed first."""
-        nonce = self.nonce()
-        seconds = max(10, min(REFRESH_SECONDS, int(deadline) - _REST_SECONDS)) if refresh else 0
-        result = transport.run_as_root(
-            ("/bin/sh", "-s", "--", nonce, str(seconds)),
-            stdin=_text("facts.sh"),
+        sections, asked = ask_facts(
+            transport,
+            "apt",
+            host.name,
+            now,
+            nonce=self.nonce(),
+            refresh=refresh,
             deadline=deadline,
-            bound=ANSWER_BOUND,
         )
-        if result.dropped_bytes:
-            raise HostAnswerInvalid(
-                f"{host.name}: the answer is larger than {ANSWER_BOUND // 1_048_576} MiB",
-                hint="look at what dpkg-query -W and apt-get -s upgrade print on the host",
-            )
-        text = result.stdout.decode(errors="replace")
-        sections = split_sections(text, nonce, host.name)
-        return build_facts(host, sections, Asked(now=now, seconds=result.seconds))
+        return build_facts(host, sections, asked)
 
     def rehearse(
         self, transport: Transport, targets: Sequence[Target], *, deadline: float
@@ -68,7 +62,7 @@ class AptManager:
         nonce = self.nonce()
         result = transport.run_as_root(
             ("/bin/sh", "-s", "--", nonce, *rehearsal_argv(targets)),
-            stdin=_text("rehearse.sh"),
+            stdin=script("apt", "rehearse.sh"),
             deadline=deadline,
             bound=ANSWER_BOUND,
         )
@@ -88,15 +82,49 @@ class AptManager:
             refusal = f"{explain_exit(section.status)}: {refusal_words(section)}"
         elif simulation.unread:
             refusal = f"its answer could not be read: {simulation.unread[0]!r}"
+        download_bytes, install_bytes = read_sizes(sections.get("sizes"))
         return Transaction(
             installs=tuple(sorted(installs)),
             removals=tuple(sorted(step.name for step in simulation.steps if step.removes)),
             refusal=refusal,
+            download_bytes=download_bytes,
+            install_bytes=install_bytes,
         )
 
     def apply_script(self, targets: Sequence[Target]) -> JobScript:
         """Return the job that brings exactly these targets in. Pure."""
-        return JobScript(text=_text("apply.sh").decode(), args=transaction_argv(targets))
+        conffiles = self.options.conffiles
+        args = (self._restarts, _STAYS[conffiles], *transaction_argv(targets, conffiles))
+        return JobScript(text=script("apt", "apply.sh").decode(), args=args)
+
+    def undo_script(self, targets: Sequence[Target]) -> JobScript:
+        """Return the job that takes packages back to exactly these older versions. Pure.
+
+        Never by removing: a package that was new stays. Configuration files stay as they are.
+        """
+        args = (self._restarts, _STAYS[Conffiles.KEEP], *undo_argv(targets))
+        return JobScript(text=script("apt", "apply.sh").decode(), args=args)
+
+    def repair_script(self) -> JobScript:
+        """Return the job that configures what was unpacked, and unpacks again what was cut.
+
+        It brings in no other version and no other package. Exit status 0: nothing is left in
+        between; 100: something is. A second look decides, as always.
+        """
+        args = (self._restarts, *repair_argv())
+        return JobScript(text=script("apt", "repair.sh").decode(), args=args)
+
+    @property
+    def _restarts(self) -> str:
+        return "a" if self.options.services is Services.RESTART else "l"
+
+    def end_trouble(self, status: int | None) -> str:
+        """Say why an exit status is no good end; empty when it is one. Pure.
+
+        100 adds nothing to what the second look sees: dpkg keeps for each package whether its
+        scripts ran to their end.
+        """
+        return "" if status in {None, 0, 100} else explain_exit(status)
 
     def judge(
         self, targets: Sequence[Target], before: Facts, after: Facts, end: JobEnd
@@ -105,10 +133,7 @@ class AptManager:
         return judge(targets, before, after, end)
 
 
-@cache
-def _text(name: str) -> bytes:
-    return files("wavemend").joinpath("managers", "apt", name).read_bytes()
-
+_STAYS = {Conffiles.KEEP: "old", Conffiles.REPLACE: "new"}
 
 APT: Manager = AptManager()
 

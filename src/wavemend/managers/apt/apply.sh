@@ -1,26 +1,37 @@
-# Bring packages to exact versions. Arguments: apt-get's own arguments, all of them.
+# Bring packages to exact versions. Arguments: what needrestart does (l: list, a: restart), which
+# of two configuration files stays (old, new), and then apt-get's own arguments, all of them.
 # The exit status is apt-get's. Runs detached (execution/job_runner.sh): no terminal, no stdin.
 set -u
 export PATH="${PATH:-}:/usr/sbin:/sbin:/usr/bin:/bin" LC_ALL=C.UTF-8
 R="${WAVEMEND_ROOT:-}"
-# Nothing may ask. needrestart lists and restarts nothing: the profile decides about services.
-export DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l APT_LISTCHANGES_FRONTEND=none
-export UCF_FORCE_CONFFOLD=1
+# Nothing may ask.
+export DEBIAN_FRONTEND=noninteractive APT_LISTCHANGES_FRONTEND=none NEEDRESTART_MODE="$1"
+case $2 in
+  new) export UCF_FORCE_CONFFNEW=1 ;;
+  *) export UCF_FORCE_CONFFOLD=1 ;;
+esac
+shift 2
 cd / || exit 1
 
 stamp=$(mktemp) || stamp=
 apt-get "$@" </dev/null
 rc=$?
 
-# Last in the log, where a bounded reader still sees it: configuration files that were kept.
-# Compared by change time: their modification time is that of the package's build.
-if [ -n "$stamp" ]; then
-  find "$R/etc" -xdev \( -name '*.dpkg-dist' -o -name '*.ucf-dist' \) -cnewer "$stamp" |
+# Files of these names were laid beside a configuration file just now. Compared by change time:
+# their modification time is that of the package's build, or of the administrator's edit.
+beside() {
+  find "$R/etc" -xdev \( -name "*.dpkg-$2" -o -name "*.ucf-$2" \) -cnewer "$stamp" |
     while IFS= read -r fresh; do
-      kept=${fresh%.*}
-      owner=$(dpkg-query -S "${kept#"$R"}" 2>/dev/null) || owner=-
-      printf 'wavemend-kept %s %s\n' "${owner%%:*}" "${kept#"$R"}"
+      path=${fresh%.*}
+      owner=$(dpkg-query -S "${path#"$R"}" 2>/dev/null) || owner=-
+      printf 'wavemend-%s %s %s\n' "$1" "${owner%%:*}" "${path#"$R"}"
     done
+}
+
+# Last in the log, where a bounded reader still sees it.
+if [ -n "$stamp" ]; then
+  beside kept dist
+  beside replaced old
   rm -f "$stamp"
 fi
 exit "$rc"

@@ -1,47 +1,52 @@
-# Everything wavemend wants to know about a Debian or Ubuntu host, in one round trip. Reads only;
-# with <refresh seconds> above 0 the package index, a cache, is renewed first.
-# Arguments: <nonce> <refresh seconds>
-#
-# Every answer is a section between lines that carry the nonce, with stdout, stderr and the exit
-# status of its command apart. Paths begin with $R, which is empty on a real host; package tools
-# are called by bare name. Nothing here needs a program that Debian does not mark as essential.
-set -u
-export PATH="${PATH:-}:/usr/sbin:/sbin:/usr/bin:/bin" LC_ALL=C.UTF-8 NEEDRESTART_MODE=l
-R="${WAVEMEND_ROOT:-}"
-N=$1 refresh=$2
-cd / || exit 1
+# What wavemend asks a Debian or Ubuntu host, in one round trip: comes after reading/frame.sh.
+# Reads only; with <refresh seconds> above 0 the package index, a cache, is renewed first. Nothing
+# here needs a program that Debian does not mark as essential.
+export NEEDRESTART_MODE=l
 
-section() {
-  name=$1
-  shift
-  out=$(
-    { errors=$("$@" 2>&1 >&3 3>&- </dev/null); } 3>&1
-    rc=$?
-    printf '\n%s errors %s\n%s\n%s end %s %s\n' "$N" "$name" "$errors" "$N" "$name" "$rc"
-  )
-  printf '\n%s begin %s\n%s\n' "$N" "$name" "$out"
-}
-
-first_line() { IFS= read -r line <"$1" 2>/dev/null && printf '%s' "$line"; }
-
-host() {
-  # The clock first: what it says is compared with the controller's when the request came in.
-  printf 'clock %s\n' "$clock"
-  printf 'boot_id %s\n' "$(first_line "$R/proc/sys/kernel/random/boot_id")"
-  printf 'machine_id %s\n' "$(first_line "$R/etc/machine-id")"
-  printf 'uptime %s\n' "$(first_line "$R/proc/uptime")"
-  printf 'hostname %s\n' "$(first_line "$R/proc/sys/kernel/hostname")"
-  printf 'kernel %s\n' "$(first_line "$R/proc/sys/kernel/osrelease")"
-  printf 'kernel_build %s\n' "$(first_line "$R/proc/version")"
-  printf 'arch %s\n' "$(dpkg --print-architecture)"
-}
-
-os_release() { cat "$R/etc/os-release" 2>/dev/null || cat "$R/usr/lib/os-release"; }
+package_arch() { dpkg --print-architecture; }
 
 refresh_index() {
+  # apt-get waits for dpkg's locks, never for this one.
+  wait_for_locks "$([ "$refresh" -lt 60 ] && echo "$refresh" || echo 60)" /var/lib/apt/lists/lock
   # Ending apt-get here is harmless: it only fetches, and keeps the old index when it fails.
+  # Unsigned and outdated sources are refused, whatever the host's own configuration says.
   timeout -k 10 "$refresh" apt-get -q update -o APT::Color=0 -o DPkg::Lock::Timeout=60 \
-    -o Acquire::Retries=2 -o Acquire::http::Timeout=30 -o Acquire::https::Timeout=30
+    -o Acquire::Retries=2 -o Acquire::http::Timeout=30 -o Acquire::https::Timeout=30 \
+    -o Acquire::AllowInsecureRepositories=false -o Acquire::AllowWeakRepositories=false \
+    -o Acquire::AllowDowngradeToInsecureRepositories=false \
+    -o Acquire::Check-Date=true -o Acquire::Check-Valid-Until=true
+}
+
+# The sources that apt has an index of: address, release, trusted, and where each is declared.
+targets() {
+  apt-get indextargets --format '$(REPO_URI)	$(RELEASE)	$(TRUSTED)	$(SOURCESENTRY)' \
+    'Created-By: Packages'
+}
+
+# Where the host's configuration asks apt to look away, after `<file>:<line or paragraph>`.
+weakened() {
+  apt-config dump |
+    grep -iE '^(APT::Get::AllowUnauthenticated|Acquire::(Allow[a-z]*Repositories|Check-[a-z-]*)) '
+  for file in "$R"/etc/apt/sources.list "$R"/etc/apt/sources.list.d/*.list \
+    "$R"/etc/apt/sources.list.d/*.sources; do
+    [ -f "$file" ] || continue
+    awk -v file="${file#"$R"}" '
+      /^[ \t]*$/ { inside = 0 }
+      /^[ \t]*(#|$)/ { next }
+      { if (file !~ /\.sources$/) place = FNR; else if (!inside) { place++; inside = 1 } }
+      { low = tolower($0) }
+      low ~ /(trusted|allow-insecure|allow-weak|allow-downgrade-to-insecure)[ \t]*[:=][ \t]*yes/ ||
+      low ~ /check-(date|valid-until)[ \t]*[:=][ \t]*(no|false)/ { print file ":" place, $0 }
+    ' "$file"
+  done
+  return 0
+}
+
+release_dates() {
+  for file in "$R"/var/lib/apt/lists/*Release; do
+    [ -f "$file" ] && printf '%s %s\n' "${file##*/}" "$(sed -n '/^Date: /{s///p;q;}' "$file")"
+  done
+  return 0
 }
 
 packages() {
@@ -57,9 +62,55 @@ everything() {
 
 upgradable() { apt -q list --upgradable 2>/dev/null; }
 
+# `name=version` of what a full upgrade would bring and a plain one would not.
+kept_back() {
+  printf '%s\n' "$1" | sed -n 's/^Inst \([^ ]*\) \[[^]]*\] (\([^ )]*\).*/\1 \2/p' |
+    while read -r name version; do
+      case $plain in
+        *"Inst $name ["*) ;;
+        *) printf '%s=%s\n' "$name" "$version" ;;
+      esac
+    done
+}
+
+# What each update needs that a plain upgrade keeps back: one simulation after another, so that
+# one that cannot come hides no other. Twenty are asked for: half a second each on a slow host.
+companions() {
+  printf '%s\n' "$kept" | head -n 20 | while IFS= read -r word; do
+    printf 'alone %s\n' "$word"
+    simulate -y --no-install-recommends install "$word" | grep -E '^(Inst|Remv|Purg) '
+  done
+  return 0
+}
+
 policies() {
   set -f
   apt-cache policy $names
+}
+
+# Newer versions that apt knows and would not take: the version table is sorted, newest first, so
+# they stand above the candidate's own row. Asked only where preferences are set at all.
+passed_over() {
+  cat "$R"/etc/apt/preferences "$R"/etc/apt/preferences.d/* 2>/dev/null |
+    grep -qi '^pin-priority' || return 0
+  dpkg-query -W -f '${db:Status-Abbrev} ${binary:Package}\n' | sed -n 's/^.i *//p' |
+    xargs apt-cache policy |
+    awk '
+      /^[^ ]/ { block = ""; above = 0; candidate = "" }
+      /^  Candidate: / { candidate = $2 }
+      { block = block $0 "\n" }
+      /^ (   |\*\*\*) [^ ]/ {
+        version = ($1 == "***") ? $2 : $1
+        if (version == candidate && above) printf "%s", block
+        if (version == candidate) { candidate = "" }
+        above++
+      }
+    '
+}
+
+esm() {
+  command -v pro >/dev/null || return 0
+  timeout -k 10 60 pro security-status --format json
 }
 
 reboot_required() {
@@ -69,31 +120,12 @@ reboot_required() {
 }
 
 stale_services() {
-  command -v needrestart >/dev/null || return 0
-  timeout -k 10 120 needrestart -b -r l
+  if command -v needrestart >/dev/null; then timeout -k 10 120 needrestart -b -r l
+  else replaced_files | sed 's/^/NEEDRESTART-SVC: /'  # less is seen, said in the same form
+  fi
 }
 
-# A process holds the lock when it has the file open *and* the kernel lists a lock of it. The inode
-# in /proc/locks is not compared: on an overlay root it is another one than the file shows.
-lock_holders() {
-  for lock in lock-frontend lock; do
-    find "$R"/proc/[0-9]*/fd -lname "$R/var/lib/dpkg/$lock" 2>/dev/null
-  done | while IFS= read -r link; do
-    pid=${link#"$R/proc/"}
-    pid=${pid%%/*}
-    grep -q " WRITE *$pid " "$R/proc/locks" 2>/dev/null || continue
-    printf '%s %s\n' "$pid" "$(first_line "$R/proc/$pid/comm")"
-  done
-}
-
-space() {
-  for path in / /var /boot; do
-    [ -d "$R$path" ] || continue
-    printf '%s %s %s\n' "$path" \
-      "$(df -P -k "$R$path" | awk 'NR == 2 { print $2, $4 }')" \
-      "$(df -P -i "$R$path" | awk 'NR == 2 { print $2, $4 }')"
-  done
-}
+dpkg_lock() { lock_holders /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock; }
 
 rivals() {
   apt-config dump APT::Periodic::Enable
@@ -104,16 +136,24 @@ rivals() {
   elif [ -d "$R/run/systemd/system" ]; then echo "timer disabled"
   elif [ -e "$R/etc/cron.daily/apt-compat" ]; then echo "timer cron"
   fi
+  # A first boot installs packages of its own until it has written its result.
+  [ ! -d "$R/run/cloud-init" ] || [ -e "$R/run/cloud-init/result.json" ] ||
+    [ -e "$R/run/cloud-init/disabled" ] || echo "cloud-init running"
   # What runs now: `/proc/<pid>/comm` is cut to 15 letters.
-  grep -HxE 'apt\.systemd\.dai.*|aptitude' "$R"/proc/[0-9]*/comm 2>/dev/null || :
+  grep -HxE 'apt\.systemd\.dai.*|aptitude|do-release-upgr|google_osconfig|landscape-clien|packagekitd' \
+    "$R"/proc/[0-9]*/comm 2>/dev/null || :
 }
 
-clock=$(date +%s.%N)
-section host host
-section os-release os_release
+about_host
+# Before the refresh: it shows who else may change the host.
 [ "$refresh" -eq 0 ] || section refresh refresh_index
+if [ "$refresh" -gt 0 ]; then
+  section targets targets
+  section weakened weakened
+  section release-dates release_dates
+fi
 # Early: who works on the host now may change what the rest says.
-section lock lock_holders
+section lock dpkg_lock
 section packages packages
 
 section upgrade simulate upgrade
@@ -122,18 +162,22 @@ all=$out
 case $out in
   *" and 0 not upgraded."*) ;;
   *)
+    plain=$out
     section full-upgrade simulate dist-upgrade
+    kept=$(kept_back "$out")
     section phasing-ignored simulate -o APT::Get::Always-Include-Phased-Updates=true dist-upgrade
     section everything everything
     all="$all $out"
     section upgradable upgradable
+    [ -z "$kept" ] || section companions companions
     ;;
 esac
 names=$(printf '%s\n' "$all" | sed -n 's/^Inst \([^ ]*\) \[.*/\1/p' | sort -u)
 [ -z "$names" ] || section policy policies
+section passed-over passed_over
+section esm esm
 
 section reboot-required reboot_required
 section needrestart stale_services
-section space space
 section rivals rivals
-printf '\n%s begin end\n%s\n\n%s errors end\n\n%s end end 0\n' "$N" "$(date +%s.%N)" "$N" "$N"
+finish

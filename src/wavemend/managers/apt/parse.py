@@ -2,18 +2,10 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import takewhile
 
-from wavemend.errors import HostAnswerInvalid
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Section:
-    """One command's answer: its streams apart, and its exit status as the shell saw it."""
-
-    lines: tuple[str, ...]
-    errors: tuple[str, ...]
-    status: int
+from wavemend.managers.reading.sections import Section
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,48 +26,12 @@ class Step:
 class Simulation:
     """What `apt-get -s` would do, and the lines of its answer that could not be read."""
 
-    steps: tuple[Step, ...]
-    unread: tuple[str, ...]
+    steps: tuple[Step, ...] = ()
+    unread: tuple[str, ...] = ()
 
     def installs(self) -> Mapping[tuple[str, str], Step]:
         """Return the steps that bring a version in, by name and architecture."""
         return {(step.name, step.arch): step for step in self.steps if not step.removes}
-
-
-def split_sections(text: str, nonce: str, host: str) -> Mapping[str, Section]:
-    """Return the sections of an answer by name; raises HostAnswerInvalid when one is cut off."""
-    sections: dict[str, Section] = {}
-    name, lines, errors = "", list[str](), list[str]()
-    into: list[str] | None = None
-    for line in text.split("\n"):
-        mark, _, rest = line.partition(" ")
-        if mark != nonce:
-            if into is not None:
-                into.append(line)
-            continue
-        kind, _, what = rest.partition(" ")
-        match kind:
-            case "begin":
-                name, lines, errors = what, [], []
-                into = lines
-            case "errors" if what == name:
-                into = errors
-            case "end" if re.fullmatch(rf"{re.escape(name)} [0-9]{{1,3}}", what):
-                status = int(what.rpartition(" ")[2])
-                sections[name] = Section(
-                    lines=_trimmed(lines), errors=_trimmed(errors), status=status
-                )
-                into = None
-    if "end" not in sections:
-        raise HostAnswerInvalid(
-            f"{host}: the answer breaks off after {name or 'nothing'}",
-            hint="look whether the login's shell works and /bin/sh can be run as root",
-        )
-    return sections
-
-
-def _trimmed(lines: Sequence[str]) -> tuple[str, ...]:
-    return tuple(line.rstrip("\r") for line in lines if line.strip())
 
 
 _INST = re.compile(
@@ -142,21 +98,76 @@ def read_upgradable(lines: Sequence[str]) -> Simulation:
     return Simulation(steps=tuple(steps), unread=tuple(unread))
 
 
-_VERSION_ROW = re.compile(r" (?:\*\*\*|   ) (?P<version>\S+) -?[0-9]+")
-
-
-def read_policy(lines: Sequence[str]) -> Mapping[str, tuple[tuple[str, bool], ...]]:
-    """Return per package the versions `apt-cache policy` knows; True: from a security source."""
-    table: dict[str, list[tuple[str, bool]]] = {}
-    rows: list[tuple[str, bool]] = []
+def read_companions(lines: Sequence[str]) -> Mapping[str, Simulation]:
+    """Read one simulation per `alone <name>=<version>` line, by those words."""
+    groups: dict[str, list[str]] = {}
+    group: list[str] = []
     for line in lines:
+        if line.startswith("alone "):
+            group = groups.setdefault(line.removeprefix("alone "), [])
+        else:
+            group.append(line)
+    return {word: read_simulation(group) for word, group in groups.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a version comes from: its priority there, and the address with its release."""
+
+    priority: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRow:
+    """One version that `apt-cache policy` knows of a package."""
+
+    version: str
+    priority: int
+    """With the pins that name this package or version."""
+    sources: tuple[Source, ...]
+
+    @property
+    def security(self) -> bool:
+        """True when one of its sources says security."""
+        return any(says_security(source.text) for source in self.sources)
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyTable:
+    """What apt knows of one package, newest version first."""
+
+    candidate: str
+    rows: tuple[VersionRow, ...]
+
+    @property
+    def newer(self) -> tuple[VersionRow, ...]:
+        """The versions above the candidate."""
+        return tuple(takewhile(lambda row: row.version != self.candidate, self.rows))
+
+
+_CANDIDATE = "  Candidate: "
+_VERSION_ROW = re.compile(r" (?:\*\*\*|   ) (?P<version>\S+) (?P<priority>-?[0-9]{1,9})(?: .*)?")
+_SOURCE_ROW = re.compile(r" {8}\s*(?P<priority>-?[0-9]{1,9}) (?P<text>.+)")
+
+
+def read_policy(lines: Sequence[str]) -> Mapping[str, PolicyTable]:
+    """Read `apt-cache policy NAMES...`, by the names apt prints: a foreign one is `libc6:i386`."""
+    tables: dict[str, PolicyTable] = {}
+    name, candidate, rows = "", "", list[VersionRow]()
+    for line in (*lines, ":"):
         if line.endswith(":") and not line.startswith(" "):
-            rows = table.setdefault(line[:-1], [])
-        elif found := _VERSION_ROW.match(line):
-            rows.append((found["version"], False))
-        elif rows and line.startswith("        ") and says_security(line):
-            rows[-1] = (rows[-1][0], True)
-    return {name: tuple(rows) for name, rows in table.items()}
+            if name:
+                tables[name] = PolicyTable(candidate, tuple(rows))
+            name, candidate, rows = line[:-1], "", []
+        elif line.startswith(_CANDIDATE):
+            candidate = line.removeprefix(_CANDIDATE).strip()
+        elif found := _VERSION_ROW.fullmatch(line):
+            rows.append(VersionRow(found["version"], int(found["priority"]), ()))
+        elif rows and (found := _SOURCE_ROW.fullmatch(line)):
+            source = Source(int(found["priority"]), found["text"])
+            rows[-1] = replace(rows[-1], sources=(*rows[-1].sources, source))
+    return tables
 
 
 def says_security(origin: str) -> bool:
@@ -173,16 +184,22 @@ MAX_MESSAGES = 20
 """Lines kept of one command's errors: a host without network repeats one line per repository."""
 
 
-def messages(section: Section) -> tuple[str, ...]:
+def all_messages(section: Section) -> tuple[str, ...]:
     """Return apt's errors and warnings, without repeats and without those that change nothing."""
     found = [
         line[:300]
         for line in (*section.lines, *section.errors)
         if line.startswith(("E:", "W:", "Err:")) and not _HARMLESS.search(line)
     ]
-    # `Err:` lines announce what a later `E:` or `W:` line says in full.
-    found = [line for line in found if not line.startswith("Err:")] or found
-    unique = tuple(dict.fromkeys(found))
+    # `Err:` lines announce what a later `E:` or `W:` line says in full; where none follows and the
+    # command succeeded, another try did.
+    told = [line for line in found if not line.startswith("Err:")]
+    return tuple(dict.fromkeys(told or (found if section.status else ())))
+
+
+def messages(section: Section) -> tuple[str, ...]:
+    """Return the first of apt's errors and warnings, and how many more there are."""
+    unique = all_messages(section)
     if len(unique) > MAX_MESSAGES:
         rest = len(unique) - MAX_MESSAGES
         return (*unique[:MAX_MESSAGES], f"and {rest} more lines")
@@ -209,3 +226,26 @@ def refusal_words(section: Section) -> str:
     if changed:
         words.append(f"namely {', '.join(changed)}")
     return "; ".join(words[:MAX_MESSAGES]) or "without a word"
+
+
+_URI = re.compile(r"'[^']*' \S+ (?P<bytes>[0-9]{1,15})(?: .*)?")
+_AFTERWARDS = re.compile(
+    r"After this operation, (?P<number>[0-9][0-9,]{0,15}(?:\.[0-9]{1,9})?) (?P<unit>[kMGTP]?)B"
+    r" (?:of additional disk space will be used|disk space will be (?P<freed>freed))\."
+)
+_UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15}
+
+
+def read_sizes(section: Section | None) -> tuple[int | None, int | None]:
+    """Return what `apt-get --print-uris` says: bytes to fetch, and bytes more on disk afterwards.
+
+    The first is exact, the second as rounded as apt prints it. None: it said nothing.
+    """
+    if section is None or section.status != 0:
+        return None, None
+    fetched = sum(int(found["bytes"]) for line in section.lines if (found := _URI.fullmatch(line)))
+    for line in section.lines:
+        if found := _AFTERWARDS.fullmatch(line.strip()):
+            number = float(found["number"].replace(",", "")) * _UNITS[found["unit"]]
+            return fetched, -int(number) if found["freed"] else int(number)
+    return fetched, None

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 
 from wavemend.errors import PlanError
+from wavemend.hosts import Conffiles
 from wavemend.packages import Target
 
 LOCK_SECONDS = 120
@@ -25,35 +26,55 @@ _COMMON = (
     # apt must not read a name as a regular expression, nor take it for a task or a file.
     "-oAPT::Cmd::Pattern-Only=true",
     "-oAPT::Color=0",
-    "-oAPT::Get::Allow-Downgrades=false",
     "-oAPT::Get::AllowUnauthenticated=false",
     "-oAPT::Get::AutomaticRemove=false",
     "-oAPT::Get::allow-change-held-packages=false",
 )
 """What a rehearsal and the transaction have in common, so that they mean the same."""
 
+_FORWARD = "-oAPT::Get::Allow-Downgrades=false"
+_BACK = "-oAPT::Get::Allow-Downgrades=true"
+
+_REAL = (
+    "--no-remove",
+    f"-oDPkg::Lock::Timeout={LOCK_SECONDS}",
+    "-oDpkg::Use-Pty=0",
+    "-oDpkg::Progress-Fancy=0",
+    "-oAcquire::Retries=3",
+)
+"""What every change adds to it."""
+
+_CONFFILES = {
+    # `confdef` takes the package's default where there is one, which is to keep an edited file.
+    Conffiles.KEEP: ("-oDpkg::Options::=--force-confdef", "-oDpkg::Options::=--force-confold"),
+    Conffiles.REPLACE: ("-oDpkg::Options::=--force-confnew",),
+}
+"""The file that loses is laid beside the other, as `.dpkg-dist` or `.dpkg-old`."""
+
 
 def rehearsal_argv(targets: Sequence[Target]) -> tuple[str, ...]:
-    """Return apt-get's arguments that only say what would be done, removals included."""
-    return ("-s", *_COMMON, "-oDebug::NoLocking=true", "install", "--", *_words(targets))
+    """Return apt-get's arguments for a rehearsal; removals are shown in it, not refused."""
+    return (*_COMMON, _FORWARD, "-oDebug::NoLocking=true", "install", "--", *_words(targets))
 
 
-def transaction_argv(targets: Sequence[Target]) -> tuple[str, ...]:
+def transaction_argv(targets: Sequence[Target], conffiles: Conffiles) -> tuple[str, ...]:
     """Return apt-get's arguments that bring the targets in and remove nothing."""
-    return (
-        *_COMMON,
-        "--no-remove",
-        f"-oDPkg::Lock::Timeout={LOCK_SECONDS}",
-        # An edited conffile is kept, and the package's new one laid beside it.
-        "-oDpkg::Options::=--force-confdef",
-        "-oDpkg::Options::=--force-confold",
-        "-oDpkg::Use-Pty=0",
-        "-oDpkg::Progress-Fancy=0",
-        "-oAcquire::Retries=3",
-        "install",
-        "--",
-        *_words(targets),
-    )
+    options = (*_COMMON, _FORWARD, *_REAL, *_CONFFILES[conffiles])
+    return (*options, "install", "--", *_words(targets))
+
+
+def undo_argv(targets: Sequence[Target]) -> tuple[str, ...]:
+    """Return apt-get's arguments that take packages back to older versions and remove nothing.
+
+    Configuration files stay as the host has them: going back is no time for another surprise.
+    """
+    options = (*_COMMON, _BACK, *_REAL, *_CONFFILES[Conffiles.KEEP])
+    return (*options, "install", "--", *_words(targets))
+
+
+def repair_argv() -> tuple[str, ...]:
+    """Return apt-get's arguments for unpacking cut packages again: before the operation."""
+    return (*_COMMON, _FORWARD, *_REAL, *_CONFFILES[Conffiles.KEEP])
 
 
 def _words(targets: Sequence[Target]) -> tuple[str, ...]:

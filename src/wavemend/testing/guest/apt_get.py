@@ -11,6 +11,8 @@ from wavemend.testing.guest.unpack import process
 
 SIMULATE = {"-s", "--simulate", "--just-print", "--dry-run", "--recon", "--no-act"}
 LOCK_FILE = "/var/lib/dpkg/lock-frontend"
+DEB_BYTES = 1024
+"""Size of every package: nothing is really fetched."""
 
 
 class Call(NamedTuple):
@@ -25,6 +27,10 @@ class Call(NamedTuple):
         """Return the last value of `-o name=value`, names compared without case as apt does."""
         values = [value for key, value in self.options if key.lower() == name.lower()]
         return values[-1] if values else ""
+
+    def is_on(self, name: str) -> bool:
+        """Say whether an option is set to what apt reads as true."""
+        return self.option(name).lower() in {"1", "true", "yes"}
 
     def has(self, *flags: str) -> bool:
         return any(flag in self.flags for flag in flags)
@@ -86,11 +92,14 @@ def _run(store: Store, call: Call, tool: str) -> int:
             status = _list(store, call)
         case "update":
             status = _update(store)
+        case "indextargets":
+            status = _targets(store)
         case "upgrade" | "dist-upgrade" | "full-upgrade":
             status = _change(store, call, _upgrade(store, call, tool), tool)
         case "install" | "reinstall":
             only = call.has("--only-upgrade")
-            solution = solve_install(store, call.words, only_upgrade=only)
+            again = call.has("--reinstall")
+            solution = solve_install(store, call.words, only_upgrade=only, reinstall=again)
             status = _change(store, call, solution, tool)
         case "remove" | "purge":
             status = _change(store, call, Solution(removals=call.words), tool)
@@ -103,13 +112,12 @@ def _run(store: Store, call: Call, tool: str) -> int:
 
 
 def _upgrade(store: Store, call: Call, tool: str) -> Solution:
-    phased = call.option("APT::Get::Always-Include-Phased-Updates")
-    ignored = call.has("--ignore-hold") or call.option("APT::Ignore-Hold") in {"1", "true", "yes"}
+    ignored = call.has("--ignore-hold") or call.is_on("APT::Ignore-Hold")
     new = call.verb != "upgrade" or tool == "apt" or call.has("--with-new-pkgs")
     wish = Wish(
         new_packages=new,
         ignore_hold=ignored,
-        ignore_phasing=phased.lower() in {"1", "true", "yes"},
+        ignore_phasing=call.is_on("APT::Get::Always-Include-Phased-Updates"),
     )
     return solve_upgrade(store, wish)
 
@@ -140,6 +148,14 @@ def _update(store: Store) -> int:
     store.data["updated_at"] = time.time()
     store.save()
     say("Reading package lists...")
+    return 0
+
+
+def _targets(store: Store) -> int:
+    """Answer in the one form that wavemend asks for: address, release, trusted, place."""
+    for number, site in enumerate(ORIGINS if store.data.get("updated_at") else (), start=1):
+        place = f"/etc/apt/sources.list:{number}"
+        say(f"{ORIGINS[site][1]}/\t{SUITES[site]}\tyes\t{place}")
     return 0
 
 
@@ -197,7 +213,8 @@ def _refusal(call: Call, solution: Solution) -> str:
         return ""
     if solution.held and not call.has("--allow-change-held-packages"):
         return "Held packages were changed and -y was used without --allow-change-held-packages."
-    if any(s.is_downgrade for s in solution.steps) and not call.has("--allow-downgrades"):
+    backwards = call.has("--allow-downgrades") or call.is_on("APT::Get::Allow-Downgrades")
+    if any(s.is_downgrade for s in solution.steps) and not backwards:
         return "Packages were downgraded and -y was used without --allow-downgrades."
     if solution.removals and call.has("--no-remove"):
         return "Packages need to be removed but remove is disabled."
@@ -224,7 +241,21 @@ def _change(store: Store, call: Call, solution: Solution, tool: str) -> int:
             return 100
         _print_steps(store, solution)
         return 0
+    if call.has("--print-uris"):
+        return _print_uris(store, call, solution)
     return _apply(store, call, solution, tool)
+
+
+def _print_uris(store: Store, call: Call, solution: Solution) -> int:
+    _announce(call, solution, store)
+    if refusal := _refusal(call, solution):
+        complain(f"E: {refusal}")
+        return 100
+    _say_sizes(solution.steps)
+    for step in solution.steps:
+        file = f"{step.name}_{step.package['version']}_{step.package['arch']}.deb"
+        say(f"'{ORIGINS[step.package['site']][1]}/pool/{file}' {file} {DEB_BYTES} ")
+    return 0
 
 
 def _print_steps(store: Store, solution: Solution) -> None:
@@ -288,12 +319,16 @@ def _install(store: Store, call: Call, solution: Solution) -> int:
     return 100
 
 
-def _fetch(steps: tuple[Step, ...]) -> None:
-    say(f"Need to get {len(steps) * 1024} B of archives.")
+def _say_sizes(steps: tuple[Step, ...]) -> None:
+    say(f"Need to get {len(steps) * DEB_BYTES} B of archives.")
     say("After this operation, 0 B of additional disk space will be used.")
+
+
+def _fetch(steps: tuple[Step, ...]) -> None:
+    _say_sizes(steps)
     for number, step in enumerate(steps, start=1):
         site, package = step.package["site"], step.package
         place = f"{ORIGINS[site][1]} {SUITES[site]}/main {package['arch']} {step.name}"
-        say(f"Get:{number} {place} {package['arch']} {package['version']} [1024 B]")
-    say(f"Fetched {len(steps) * 1024} B in 0s (1024 kB/s)")
+        say(f"Get:{number} {place} {package['arch']} {package['version']} [{DEB_BYTES} B]")
+    say(f"Fetched {len(steps) * DEB_BYTES} B in 0s (1024 kB/s)")
     say("(Reading database ... 6543 files and directories currently installed.)")

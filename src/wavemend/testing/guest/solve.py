@@ -63,7 +63,9 @@ def solve_upgrade(store: Store, wish: Wish) -> Solution:
     )
 
 
-def solve_install(store: Store, targets: Iterable[str], *, only_upgrade: bool) -> Solution:
+def solve_install(
+    store: Store, targets: Iterable[str], *, only_upgrade: bool, reinstall: bool = False
+) -> Solution:
     """Bring in exactly what is named, and what that needs."""
     chosen: dict[str, Package] = {}
     newest = []
@@ -76,6 +78,11 @@ def solve_install(store: Store, targets: Iterable[str], *, only_upgrade: bool) -
         there = store.installed.get(name)
         if there is None and only_upgrade:
             newest.append(f"Skipping {name}, it is not installed and only upgrades are requested.")
+        elif there and there["version"] == package["version"] and reinstall:
+            if package["version"] in {each["version"] for each in store.versions_of(name)}:
+                chosen[name] = package
+            else:
+                newest.append(f"Reinstallation of {name} is not possible, it cannot be downloaded.")
         elif there and there["version"] == package["version"]:
             newest.append(f"{name} is already the newest version ({package['version']}).")
         else:

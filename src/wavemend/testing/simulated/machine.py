@@ -94,7 +94,7 @@ class Machine:
         self.put("/proc/sys/kernel/osrelease", f"{KERNEL}\n")
         build = "#1 SMP PREEMPT_DYNAMIC Debian 6.1.140-1 (2025-05-22)"
         self.put("/proc/version", f"Linux version {KERNEL} (simulated by wavemend) {build}\n")
-        self.put(f"/boot/vmlinuz-{KERNEL}", "")
+        self.put(f"/boot/vmlinuz-{KERNEL}", "a kernel that is never started\n")
         self.put("/var/lib/dpkg/lock-frontend", "")
         self.put("/var/lib/dpkg/lock", "")
 

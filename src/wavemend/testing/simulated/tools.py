@@ -33,6 +33,7 @@ case "$*" in
 esac
 """,
     "whoami": 'echo "$USER"\n',
+    "who": "exit 0\n",
     "hostname": 'cat "$WAVEMEND_ROOT/etc/hostname"\n',
     "uname": """\
 proc=$WAVEMEND_ROOT/proc
@@ -66,16 +67,18 @@ exit 0
 """,
 }
 
-NEEDRESTART = 'echo "NEEDRESTART-VER: 3.6"\n'
-"""Only where this machine has a real one, which would look at this machine's processes."""
+ONLY_WHERE_REAL = {
+    "needrestart": 'echo "NEEDRESTART-VER: 3.6"\n',
+    "pro": "exit 0\n",
+}
+"""Only where this machine has a real one, which would tell of this machine."""
 
 
 def write_tools(folder: Path) -> None:
     """Write the tools of simulated hosts into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     texts = dict(SHELL_TOOLS)
-    if shutil.which("needrestart"):
-        texts["needrestart"] = NEEDRESTART
+    texts |= {name: text for name, text in ONLY_WHERE_REAL.items() if shutil.which(name)}
     python, script = shlex.quote(sys.executable), shlex.quote(str(Path(run.__file__).resolve()))
     for name in run.TOOLS:
         texts[name] = f'exec {python} -I -S {script} {name} "$@"\n'

@@ -3,7 +3,9 @@
 import sqlalchemy as sa
 from alembic import op
 
-from wavemend.ledger.tables import UtcDateTime
+from wavemend.ledger.columns import (
+    UtcDateTime,
+)
 
 revision = "0001"
 down_revision = None

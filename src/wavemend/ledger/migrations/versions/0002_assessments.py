@@ -11,8 +11,10 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
+from wavemend.ledger.columns import (
+    UtcDateTime,
+)
 from wavemend.ledger.sorting import sortable
-from wavemend.ledger.tables import UtcDateTime
 
 revision = "0002"
 down_revision = "0001"

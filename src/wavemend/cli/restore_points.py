@@ -1,0 +1,71 @@
+"""`wavemend restore-points`: what stands, what is due, what nobody knows of."""
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from wavemend.cli.here import here, ledger_here, operator
+from wavemend.cli.shown import add_row, say
+from wavemend.cli.tables import plain_table, screen
+from wavemend.errors import LedgerError
+from wavemend.execution.hands import Hands
+from wavemend.ledger import restore_points
+from wavemend.ledger.care_tables import RestorePointRow
+from wavemend.ledger.intake import current_fleet
+from wavemend.ledger.restore_points import NOTHING_MADE, STANDING, PointState
+from wavemend.site import hands_of
+from wavemend.steps.restore_points import odd_points, remove_point
+
+
+def points(
+    *,
+    orphans: Annotated[
+        bool, Parameter(help="Ask every host and backend, and show what should not be there.")
+    ] = False,
+    remove: Annotated[str, Parameter(help="Remove this host's point; needs --rollout.")] = "",
+    rollout: Annotated[str, Parameter(help="Rollout whose point is removed.")] = "",
+) -> int:
+    """Show the restore points that stand; exit status 1 when --orphans finds something."""
+    ledger = ledger_here()
+    with ledger.reading() as book:
+        fleet = current_fleet(book)
+        standing = restore_points.standing_points(book)
+    hands = hands_of(here(), ledger, fleet)
+    if remove:
+        return _remove(hands, rollout, remove)
+    if orphans:
+        odd = odd_points(hands, fleet)
+        for each in odd:
+            say(f"{each.host}: {each.name or 'restore points'}: {each.what}")
+        say(f"{len(odd)} to look at; nothing was removed")
+        return 1 if odd else 0
+    table = plain_table("Restore points", ("Host", "Rollout", "Kind", "Name", "Stays until"))
+    for row in standing:
+        add_row(table, row.host, row.rollout_id, row.kind, row.name, _stays(row))
+    screen().print(table)
+    return 0
+
+
+def _stays(row: RestorePointRow) -> str:
+    if row.state == PointState.KEPT:
+        return "a person removes it"
+    if row.state == PointState.REMOVING:
+        return "it is being removed"
+    if row.remove_after is None:  # its rollout goes on, or its host waits for a restart
+        return "not decided"
+    return f"{row.remove_after:%Y-%m-%d %H:%MZ}"
+
+
+def _remove(hands: Hands, rollout: str, host: str) -> int:
+    with hands.ledger.reading() as book:
+        point = restore_points.point_of(book, rollout, host)
+    if point is None or point.state not in STANDING or point.kind == NOTHING_MADE:
+        raise LedgerError(
+            f"rollout {rollout or '(none named)'} has no restore point of {host} that stands",
+            hint="`wavemend restore-points` shows those that do",
+        )
+    done = remove_point(hands, point, actor=operator(), reason="removed by hand")
+    if done.trouble:
+        raise LedgerError(f"{done.name} may still be there: {done.trouble}")
+    say(f"{done.name} of {host} is removed, and not listed any more")
+    return 0

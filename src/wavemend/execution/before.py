@@ -1,0 +1,163 @@
+"""Everything that is found out about a host before it is changed, each time it is to be begun.
+
+Nothing here changes the host. What keeps it from being changed is an obstacle: an outcome with
+its reason.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from wavemend.errors import PlanError, TransportError
+from wavemend.execution import drift, reboot_rules
+from wavemend.execution.hands import Hands
+from wavemend.execution.job_answers import JobState
+from wavemend.execution.jobs import read_job
+from wavemend.execution.looks import look_and_record
+from wavemend.execution.order import Order
+from wavemend.execution.probes import run_probes
+from wavemend.execution.restore_points import restore_point_gone
+from wavemend.execution.start import START_SECONDS
+from wavemend.hosts import Facts
+from wavemend.ledger import attempts, journals
+from wavemend.observations import Look
+from wavemend.outcomes import Outcome
+from wavemend.packages import Target
+from wavemend.readiness import Check, judge_look, lack_of_room, outcome_of
+
+_WAITED_FOR = frozenset({Check.LOCK})
+"""No obstacle to a transaction: its job waits for the lock, for a bounded time, and names who
+holds it."""
+
+_NO_MATTER = frozenset({Check.SPACE, Check.REPOSITORIES})
+"""No obstacle to a restart."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Obstacle:
+    """Why nothing may be started on a host, and what outcome that is."""
+
+    outcome: Outcome
+    reason: str
+
+
+def check_host(
+    hands: Hands, order: Order, *, hooked: bool
+) -> tuple[Look, tuple[Target, ...] | Obstacle]:
+    """Look at a host and say what is to be installed there, or why nothing is started.
+
+    `hooked`: its hooks before the change may have run, so it may be drained: whether it was well
+    before has been found out already.
+    """
+    _, seen = look_and_record(hands, order.host, purpose="intent", rollout_id=order.plan.rollout)
+    with hands.ledger.reading() as book:
+        strangers = journals.strangers(book, order.host.name, seen.facts)
+    found = compare(order, seen, strangers)
+    if isinstance(found, Obstacle) or seen.facts is None:
+        return seen, found
+    obstacle = _still_changing(hands, order)
+    if obstacle is None and order.restart_only:
+        obstacle = _no_restart(hands, order, seen.facts)
+    elif obstacle is None:
+        obstacle = _no_transaction(hands, order, seen.facts, found)
+    if obstacle is None and not hooked:
+        obstacle = _unwell(hands, order)
+    return seen, obstacle or found
+
+
+def compare(
+    order: Order, seen: Look, strangers: Sequence[str] = ()
+) -> tuple[Target, ...] | Obstacle:
+    """Compare a host, as it was just seen, with the plan: what is to be installed, or why not."""
+    if reason := order.in_force().fleet_drift:
+        return Obstacle(outcome=Outcome.NOT_ATTEMPTED, reason=f"drift: {reason}")
+    if seen.facts is None:
+        return Obstacle(outcome=seen.unseen_outcome, reason=f"{seen.reason}: {seen.detail}")
+    if seen.facts.broken:
+        names = ", ".join(f"{p.name} ({p.status})" for p in seen.facts.broken)
+        reason = f"packages are not whole before the change: {names}"
+        return Obstacle(outcome=Outcome.BLOCKED, reason=reason)
+    if reason := drift.host_drift(order.planned, seen.facts, seen.peer_key):
+        return Obstacle(outcome=Outcome.NOT_ATTEMPTED, reason=f"drift: {reason}")
+    ignored = _NO_MATTER if order.restart_only else _WAITED_FOR
+    for problem in judge_look(seen, strangers=strangers).blocking:
+        if problem.check not in ignored:
+            return Obstacle(outcome=outcome_of(seen), reason=f"not ready: {problem}")
+    return drift.missing_targets(order.planned, seen.facts)
+
+
+def _still_changing(hands: Hands, order: Order) -> Obstacle | None:
+    """Ask the host whether a job whose end was never seen still runs: nothing begins beside it."""
+    with hands.ledger.reading() as book:
+        earlier = attempts.unseen_ends(book, order.host.name)
+    if not earlier:
+        return None
+    try:
+        transport = hands.connect(order.host)
+        try:
+            for attempt_id, nonce in earlier:
+                view = read_job(transport, attempt_id, nonce, deadline=START_SECONDS, bound=1)
+                if view.state is JobState.RUNNING:
+                    reason = f"the job of its attempt {attempt_id} still runs"
+                    return Obstacle(outcome=Outcome.BLOCKED, reason=reason)
+        finally:
+            transport.close()
+    except TransportError as error:
+        return Obstacle(outcome=Outcome.UNREACHABLE, reason=f"{error.reason}: {error}")
+    return None
+
+
+def _no_restart(hands: Hands, order: Order, facts: Facts) -> Obstacle | None:
+    if not reboot_rules.is_due(order, facts):
+        reason = "no restart is due any more"
+        return Obstacle(outcome=Outcome.NOTHING_TO_DO, reason=reason)
+    if reason := reboot_rules.deferral(order, facts, hands.clock()):
+        # Found out before anything is drained; the restart goes on waiting.
+        return Obstacle(outcome=Outcome.PATCHED_REBOOT_PENDING, reason=f"not restarted: {reason}")
+    return None
+
+
+def _no_transaction(
+    hands: Hands, order: Order, facts: Facts, targets: tuple[Target, ...]
+) -> Obstacle | None:
+    if not targets:
+        reason = "every target version is installed already"
+        return Obstacle(outcome=Outcome.NOTHING_TO_DO, reason=reason)
+    return _rehearsed(hands, order, facts, targets) or _no_way_back(hands, order)
+
+
+def _rehearsed(
+    hands: Hands, order: Order, facts: Facts, targets: tuple[Target, ...]
+) -> Obstacle | None:
+    """Ask the package manager what it would do: exactly the plan, and does that fit?"""
+    try:
+        transport = hands.connect(order.host)
+        try:
+            manager = hands.manager(order.host)
+            transaction = manager.rehearse(transport, targets, deadline=2 * START_SECONDS)
+        finally:
+            transport.close()
+    except PlanError as error:
+        return Obstacle(outcome=Outcome.NOT_ATTEMPTED, reason=f"drift: {error}")
+    except TransportError as error:
+        return Obstacle(outcome=Outcome.UNREACHABLE, reason=f"{error.reason}: {error}")
+    if reason := drift.transaction_drift(targets, transaction):
+        return Obstacle(outcome=Outcome.NOT_ATTEMPTED, reason=f"drift: {reason}")
+    if reason := lack_of_room(facts, transaction):
+        return Obstacle(outcome=Outcome.BLOCKED, reason=f"disk: {reason}")
+    return None
+
+
+def _no_way_back(hands: Hands, order: Order) -> Obstacle | None:
+    """List the restore point back, as late as possible: it may have vanished since it was made."""
+    if reason := restore_point_gone(hands, order):
+        return Obstacle(outcome=Outcome.BLOCKED, reason=reason)
+    return None
+
+
+def _unwell(hands: Hands, order: Order) -> Obstacle | None:
+    """Probe the host before its change: one that is ill already would only be blamed on it."""
+    for result in run_probes(hands, order.host, order.profile.probes):
+        if not result.ok:
+            reason = f"unhealthy before the change: probe {result.name}: {result.detail}"
+            return Obstacle(outcome=Outcome.BLOCKED, reason=reason)
+    return None

@@ -1,0 +1,339 @@
+"""Take one host back to what it was before its attempt, by the attempt's own restore point.
+
+The same rules as for a change: the intent is written first, never two for one attempt, the way
+back is begun at most once, and a second look decides what came of it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from wavemend.errors import PlanError
+from wavemend.evidence import ProbeResult
+from wavemend.execution import drift
+from wavemend.execution.conclude import Conclusion, evidence_of
+from wavemend.execution.hands import Hands
+from wavemend.execution.looks import look, look_and_record
+from wavemend.execution.order import Order
+from wavemend.execution.probes import until_well
+from wavemend.execution.restore_points import asking, snapshotter, subject_of
+from wavemend.execution.rollback_approval import approval_refusal
+from wavemend.execution.rollback_end import (
+    RollbackEnd,
+    Taken,
+    decide_rollback,
+    is_back,
+    unnamed_version,
+    version_results,
+)
+from wavemend.execution.taking_back import Leave, Way, take_back
+from wavemend.ledger import attempts, restore_points, rollbacks
+from wavemend.ledger.attempts import Granted
+from wavemend.ledger.care_tables import RestorePointRow, RollbackRow
+from wavemend.ledger.restore_points import NOTHING_MADE, PointState
+from wavemend.ledger.rollbacks import RollbackIntent
+from wavemend.ledger.rollouts import stopped
+from wavemend.ledger.scans import newest_look, record_look
+from wavemend.ledger.tables import AttemptRow
+from wavemend.observations import Look
+from wavemend.outcomes import Outcome, PackageOutcome, PackageResult
+from wavemend.packages import JobEnd
+from wavemend.policy.care import RollBack
+from wavemend.rollbacks import RollbackRequest, last_start, time_refusal
+from wavemend.rollout import AttemptState
+from wavemend.snapshots import Found, Missing, RestoreOnHost, RestoreOnWorker, UndoPackages
+
+PURPOSE = "rollback"
+"""Purpose of the look before it, in the ledger."""
+
+_Way: TypeAlias = Way | RollbackEnd
+
+
+@dataclass(frozen=True, slots=True)
+class _Intent:
+    """An intent that is written: its right, the host before it, how far another process got."""
+
+    granted: Granted
+    before: Look
+    found: AttemptState | None
+    point: RestorePointRow | None
+
+
+def roll_back_host(hands: Hands, order: Order, request: RollbackRequest) -> RollbackEnd:
+    """Take a host back, or go on with the rollback that an earlier process began.
+
+    A refusal is a value: `blocked` with the reason, noted in the audit chain, nothing was begun.
+    Raises only for what is no host's trouble: a lost lease, a ledger that cannot be written.
+    """
+    with hands.ledger.reading() as book:
+        attempt = attempts.find(book, order.plan.digest, order.host.name)
+        last = rollbacks.newest_of(book, attempt.id) if attempt else None
+        point = restore_points.point_of(book, order.plan.rollout, order.host.name)
+    if attempt is None:
+        return _refused(hands, order, request, "the rollout has no attempt at this host")
+    if last is not None and last.state != AttemptState.ENDED:
+        return _resumed(hands, order, request, last, point)
+    if last is not None and last.outcome == Outcome.ROLLED_BACK:
+        return _end_of(last)
+    return _begun(hands, order, request, attempt, point)
+
+
+def rollback_reason(order: Order, conclusion: Conclusion) -> str:
+    """Say why a host is taken back by itself, by its profile; empty when it is not. Pure."""
+    probes = conclusion.evidence.probes if conclusion.evidence else ()
+    failed = any(not probe.ok for probe in probes)
+    if order.profile.roll_back is RollBack.NEVER or conclusion.outcome is not Outcome.FAILED:
+        return ""
+    return conclusion.reason if failed else ""
+
+
+def roll_back_attempt(hands: Hands, order: Order, conclusion: Conclusion) -> Conclusion:
+    """Take a host back whose probes failed, before its attempt ends; return how that ends then."""
+    request = _by_policy(order, conclusion.reason)
+    end = roll_back_host(hands, order, request)
+    merged = _merged(conclusion.reason, conclusion.packages, end)
+    return replace(merged, evidence=conclusion.evidence)
+
+
+def resume_rollback(hands: Hands, order: Order, granted: Granted) -> Conclusion | None:
+    """Go on with the rollback of an attempt that has not ended; None when none was begun.
+
+    What the attempt had concluded before is lost with its process; why it was taken back is not.
+    """
+    with hands.ledger.reading() as book:
+        last = rollbacks.newest_of(book, granted.attempt_id)
+    if last is None:
+        return None
+    if last.state == AttemptState.ENDED:  # one that failed is not tried again by itself
+        end = _end_of(last)
+    else:
+        end = roll_back_host(hands, order, _by_policy(order, last.reason))
+    return _merged(last.reason, drift.unseen_results(order.planned), end)
+
+
+def _by_policy(order: Order, reason: str) -> RollbackRequest:
+    return RollbackRequest(requested_by=f"profile {order.profile.name}", reason=reason)
+
+
+def _merged(reason: str, packages: tuple[PackageResult, ...], end: RollbackEnd) -> Conclusion:
+    """Return how an attempt ends whose host was to be taken back: never better than that went."""
+    if end.outcome is Outcome.ROLLED_BACK:
+        outcome, told = Outcome.ROLLED_BACK, f"{reason}; taken back: {end.detail}"
+    elif end.outcome is Outcome.BLOCKED:
+        outcome, told = Outcome.FAILED, f"{reason}; not taken back: {end.detail}"
+    else:
+        outcome, told = end.outcome, f"{reason}; taking it back: {end.detail}"
+    now = {(result.name, result.arch): result.after for result in end.packages}
+    seen = tuple(_as_it_is_now(result, now) for result in packages)
+    return Conclusion(outcome=outcome, reason=told, packages=seen, evidence=end.evidence)
+
+
+def _as_it_is_now(result: PackageResult, now: Mapping[tuple[str, str], str]) -> PackageResult:
+    after = now.get((result.name, result.arch), result.after)
+    if after != result.before:
+        return replace(result, after=after)
+    return replace(result, after=after, outcome=PackageOutcome.FAILED, detail="taken back")
+
+
+def _begun(
+    hands: Hands,
+    order: Order,
+    request: RollbackRequest,
+    attempt: AttemptRow,
+    point: RestorePointRow | None,
+) -> RollbackEnd:
+    """Look, list the point back, and take the host back after the intent is written."""
+    _, before = look_and_record(hands, order.host, purpose=PURPOSE, rollout_id=order.plan.rollout)
+    way = _way(hands, order, point, before)
+    if isinstance(way, RollbackEnd):
+        return _refused(hands, order, request, way.detail, way.outcome)
+    if reason := approval_refusal(hands, order, request):
+        return _refused(hands, order, request, reason)
+    intent = RollbackIntent(
+        rollback_id=f"b-{hands.token()}",
+        nonce=hands.token(),
+        attempt_id=attempt.id,
+        kind=order.profile.restore_point.kind,
+        requested_by=request.requested_by,
+        reason=request.reason,
+        automatic=request.automatic,
+        outside_window=request.outside_window,
+    )
+    with hands.ledger.writing() as book:
+        now = hands.clock()
+        reason = time_refusal(request, order.plan, now) or rollbacks.intend(
+            book, order.lease, intent, now=now, local_stop=hands.local_stop()
+        )
+    if reason:
+        return _refused(hands, order, request, reason)
+    granted = Granted(intent.rollback_id, intent.nonce, order.lease.fence)
+    return _taken_back(hands, order, request, _Intent(granted, before, None, point), way)
+
+
+def _resumed(
+    hands: Hands,
+    order: Order,
+    request: RollbackRequest,
+    row: RollbackRow,
+    point: RestorePointRow | None,
+) -> RollbackEnd:
+    """Go on with what an earlier process began; its point may be used up by now."""
+    with hands.ledger.writing() as book:
+        rollbacks.take_over(book, order.lease, row.id)
+        seen = newest_look(book, order.host.name, purpose=PURPOSE, rollout_id=row.rollout_id)
+    before = seen[1] if seen else Look(host=order.host.name, at=hands.clock(), facts=None)
+    found = Found(name=point.name, reference=point.reference) if point else Found(name="")
+    way = _by(hands, order, found)
+    granted = Granted(row.id, row.nonce, order.lease.fence)
+    intent = _Intent(granted, before, AttemptState(row.state), point)
+    return _taken_back(hands, order, request, intent, way)
+
+
+def _way(hands: Hands, order: Order, point: RestorePointRow | None, before: Look) -> _Way:
+    """Say how the host is taken back, after listing its point back; or why it cannot be."""
+    if point is None:
+        return _blocked("no restore point was recorded for it")
+    try:
+        way = _by(hands, order, Found(name=point.name, reference=point.reference))
+    except PlanError as error:
+        return _blocked(str(error))
+    undo = order.profile.restore_point.kind == NOTHING_MADE
+    if before.facts is None and way.command is None:
+        detail = f"{before.reason}: {before.detail}"
+        return RollbackEnd(outcome=Outcome.UNREACHABLE, detail=detail)
+    if before.facts is not None:
+        bare = replace(order.planned, packages=())
+        if reason := drift.host_drift(bare, before.facts, before.peer_key):
+            return _blocked(reason)
+        if reason := unnamed_version(order.planned, before.facts):
+            return _blocked(f"somebody has changed it since: {reason}")
+        if undo and is_back(order.planned, before.facts):
+            return _blocked("every package is at its old version already")
+    if undo:
+        return way  # the manager's own transaction says what it cannot get any more
+    subject = replace(subject_of(hands, order.plan, order.host), name=point.name)
+    with asking(hands, order.host) as ask:
+        found = snapshotter(order.profile.restore_point).find(ask, subject)
+    return _blocked(found.reason) if isinstance(found, Missing) else _by(hands, order, found)
+
+
+def _by(hands: Hands, order: Order, found: Found) -> Way:
+    """Return the way back by a found point. Raises PlanError where there is none."""
+    subject = replace(subject_of(hands, order.plan, order.host), name=found.name)
+    restoring = snapshotter(order.profile.restore_point).restoring(subject, found)
+    match restoring:
+        case UndoPackages():
+            return Way(script=hands.manager(order.host).undo_script(subject.before))
+        case RestoreOnHost(script=script, restarts=restarts, uses_up=uses_up):
+            return Way(script=script, restarts=restarts, uses_up=uses_up, whole=True)
+        case RestoreOnWorker(command=command):
+            return Way(command=command, whole=True)
+
+
+def _taken_back(
+    hands: Hands, order: Order, request: RollbackRequest, intent: _Intent, way: Way
+) -> RollbackEnd:
+    """Take the host back, look again, and write down what came of it."""
+
+    def refusal() -> str:
+        with hands.ledger.reading() as book:
+            stop = hands.local_stop() or stopped(book, order.plan.tenant)
+        return stop or time_refusal(request, order.plan, hands.clock())
+
+    def obstacle() -> str:
+        return refusal() or _obstacle(hands, order, request, intent.point)
+
+    leave = Leave(
+        before=intent.before,
+        found=intent.found,
+        refusal=refusal,
+        obstacle=obstacle,
+        last_start=lambda: last_start(request, order.plan, hands.clock()),
+    )
+    taken = take_back(hands, order, intent.granted, way, leave)
+    end = _concluded(hands, order, intent.before, taken)
+    rollout = order.plan.rollout
+    with hands.ledger.writing() as book:
+        record_look(book, order.host, taken.rebooted.look, purpose="after", rollout_id=rollout)
+        rollbacks.end(
+            book,
+            order.lease,
+            intent.granted.attempt_id,
+            outcome=end.outcome,
+            detail=end.detail,
+            packages=end.packages,
+            evidence=end.evidence,
+            now=hands.clock(),
+        )
+        if point := restore_points.point_of(book, rollout, order.host.name):
+            used = way.uses_up and end.outcome is Outcome.ROLLED_BACK
+            state = PointState.GONE if used else PointState.KEPT
+            restore_points.set_state(
+                book, point, state, actor=order.lease.owner, now=hands.clock(), reason=PURPOSE
+            )
+    return end
+
+
+def _obstacle(
+    hands: Hands, order: Order, request: RollbackRequest, point: RestorePointRow | None
+) -> str:
+    """Say why an intent that somebody else wrote, who knows when, must not be begun now."""
+    way = _way(hands, order, point, look(hands, order.host, refresh=False))
+    if isinstance(way, RollbackEnd):
+        return way.detail
+    return approval_refusal(hands, order, request)
+
+
+def _concluded(hands: Hands, order: Order, before: Look, taken: Taken) -> RollbackEnd:
+    followed, rebooted = taken.followed, taken.rebooted
+    facts, planned = rebooted.look.facts, order.planned
+    why = _why(hands, order, before, taken)
+    packages = version_results(planned, facts, why, whole=taken.whole)
+    probes: tuple[ProbeResult, ...] = ()
+    if is_back(planned, facts, whole=taken.whole):
+        patience = order.profile.reboots.back_within.total_seconds()
+        probes = until_well(hands, order.host, order.profile.probes, patience)
+    outcome, detail = decide_rollback(planned, before.facts, taken, packages, probes)
+    evidence = evidence_of(before, rebooted.look, followed, probes, int(rebooted.happened))
+    return RollbackEnd(outcome=outcome, detail=detail, packages=packages, evidence=evidence)
+
+
+def _why(hands: Hands, order: Order, before: Look, taken: Taken) -> Mapping[str, str]:
+    """Return what the package manager says of the packages it did not take back."""
+    facts, view = taken.rebooted.look.facts, taken.followed.view
+    targets = subject_of(hands, order.plan, order.host).before
+    if facts is None or order.profile.restore_point.kind != NOTHING_MADE:
+        return {}
+    end = JobEnd(exit_status=view.exit_status if view else None, log=view.log if view else b"")
+    judged = hands.manager(order.host).judge(targets, before.facts or facts, facts, end)
+    return {result.name: result.detail for result in judged}
+
+
+def _blocked(reason: str) -> RollbackEnd:
+    return RollbackEnd(outcome=Outcome.BLOCKED, detail=reason)
+
+
+def _refused(
+    hands: Hands,
+    order: Order,
+    request: RollbackRequest,
+    reason: str,
+    outcome: Outcome = Outcome.BLOCKED,
+) -> RollbackEnd:
+    """Note that nothing was begun, and why."""
+    with hands.ledger.writing() as book:
+        rollbacks.refuse(
+            book,
+            order.lease,
+            order.host.name,
+            requested_by=request.requested_by,
+            reason=reason,
+            now=hands.clock(),
+        )
+    return RollbackEnd(outcome=outcome, detail=reason)
+
+
+def _end_of(row: RollbackRow) -> RollbackEnd:
+    return RollbackEnd(
+        outcome=Outcome(row.outcome), detail=row.detail, packages=rollbacks.packages_of(row)
+    )

@@ -1,0 +1,223 @@
+"""The way back itself, once its intent is written: a detached job, or a command on the worker.
+
+Whoever comes after a death asks the host first. A host whose disk was put back does not remember
+the job that did it: the ledger does, or its versions tell that it happened.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from wavemend.errors import TransportError
+from wavemend.execution.follow import Followed, follow
+from wavemend.execution.hands import Hands
+from wavemend.execution.job_answers import JobState, JobView
+from wavemend.execution.jobs import JobSpec, forbid_job, start_job
+from wavemend.execution.looks import look
+from wavemend.execution.order import Order
+from wavemend.execution.reboot import MAX_REBOOTS, Rebooted, restart
+from wavemend.execution.restore_points import operation_of
+from wavemend.execution.rollback_end import Taken, is_back
+from wavemend.execution.start import START_SECONDS
+from wavemend.ledger import rollbacks
+from wavemend.ledger.attempts import Granted
+from wavemend.observations import Look
+from wavemend.packages import JobScript
+from wavemend.rollout import AttemptState
+from wavemend.snapshots import Command
+
+_PAUSE = (1.0, 5.0)
+"""First and longest pause between two looks at a host that is on its way up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """How a host is taken back: exactly one of script and command."""
+
+    script: JobScript | None = None
+    command: Command | None = None
+    restarts: bool = False
+    uses_up: bool = False
+    whole: bool = False
+    """It puts a disk back, not single packages."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leave:
+    """What the ledger says about beginning it."""
+
+    before: Look
+    """The host before it."""
+    found: AttemptState | None
+    """How far an earlier process got with it; None: this one has just written the intent."""
+    refusal: Callable[[], str]
+    """Why nothing may be done now, by switches and window; empty when it may."""
+    obstacle: Callable[[], str]
+    """Why it must not begin now, after all checks of a first start; empty when it may."""
+    last_start: Callable[[], datetime]
+    """When the host must not begin any more, by its own clock."""
+
+
+def take_back(hands: Hands, order: Order, granted: Granted, way: Way, leave: Leave) -> Taken:
+    """Take the host back, or go on where an earlier process died."""
+    if way.command is not None:
+        return _by_worker(hands, order, granted, way.command, leave)
+    followed, refused = _by_host(hands, order, granted, way, leave)
+    rebooted = Rebooted(look=look(hands, order.host, refresh=False))
+    if way.restarts and _waits_for_boot(order, followed, leave.before, rebooted.look):
+        rebooted = _restarted(hands, order, granted, leave, rebooted.look)
+    return Taken(
+        followed=followed,
+        rebooted=rebooted,
+        whole=way.whole,
+        restarts=way.restarts,
+        refused=refused,
+    )
+
+
+def _by_host(
+    hands: Hands, order: Order, granted: Granted, way: Way, leave: Leave
+) -> tuple[Followed, str]:
+    """Return how the job ended; and why it was not begun, if that was forbidden meanwhile."""
+    script = way.script
+    if script is None:
+        raise AssertionError("a way back without script and command")
+    first = _start(hands, order, granted, script, leave) if leave.found is None else None
+    followed = _follow(hands, order, granted, first)
+    if not followed.not_begun:
+        return followed, ""
+    # The host knows nothing of it: never begun, or begun and forgotten with the disk it was on.
+    seen = look(hands, order.host, refresh=False)
+    if seen.facts is None:
+        return Followed(view=None, trouble=f"{seen.reason}: {seen.detail}"), ""
+    if is_back(order.planned, seen.facts, whole=way.whole):
+        return Followed(view=JobView(state=JobState.LOST)), ""
+    refused = leave.obstacle()
+    if not refused:
+        first = _start(hands, order, granted, script, leave)
+        followed = _follow(hands, order, granted, first)
+    if followed.not_begun:
+        followed = _forbid(hands, order, granted)
+    return followed, refused
+
+
+def _start(
+    hands: Hands, order: Order, granted: Granted, script: JobScript, leave: Leave
+) -> JobView | None:
+    """Create the job. None: the answer was lost, so the host has to be asked."""
+    spec = JobSpec(
+        attempt_id=granted.attempt_id,
+        nonce=granted.nonce,
+        fence=granted.fence,
+        script=script,
+        not_after=int(leave.last_start().timestamp()),
+    )
+    try:
+        transport = hands.connect(order.host)
+        try:
+            return start_job(transport, spec, deadline=START_SECONDS)
+        finally:
+            transport.close()
+    except TransportError:
+        return None
+
+
+def _follow(hands: Hands, order: Order, granted: Granted, first: JobView | None) -> Followed:
+    def note(view: JobView) -> None:
+        if view.begun_at is not None:
+            _note_begun(hands, order, granted, datetime.fromtimestamp(view.begun_at, UTC))
+
+    if first is not None:
+        note(first)
+    seconds = order.profile.host_deadline.total_seconds()
+    followed = follow(hands, order.host, granted, first, seconds=seconds, note=note)
+    if followed.not_begun:
+        with hands.ledger.reading() as book:
+            if rollbacks.has_begun(book, granted.attempt_id):
+                return Followed(view=JobView(state=JobState.LOST))
+    return followed
+
+
+def _note_begun(hands: Hands, order: Order, granted: Granted, begun: datetime) -> None:
+    with hands.ledger.writing() as book:
+        rollbacks.mark_running(book, order.lease, granted.attempt_id, begun, hands.clock())
+
+
+def _forbid(hands: Hands, order: Order, granted: Granted) -> Followed:
+    """Make "not begun" final on the host: a start whose answer was lost may still be travelling."""
+    try:
+        transport = hands.connect(order.host)
+        try:
+            view = forbid_job(transport, granted.attempt_id, granted.nonce, deadline=START_SECONDS)
+        finally:
+            transport.close()
+    except TransportError as error:
+        return Followed(view=None, trouble=f"{error.reason}: {error}")
+    if view.state is JobState.ABSENT:
+        return Followed(view=view)
+    return _follow(hands, order, granted, view)
+
+
+def _waits_for_boot(order: Order, followed: Followed, before: Look, seen: Look) -> bool:
+    """True when the disk is put back, and the host is still in the boot of before.
+
+    A job that a disk forgot has put it back when its versions say so: what still runs then is
+    not what lies on the disk. Otherwise a lost job is half a restore: nothing to boot into.
+    """
+    view, now, then = followed.view, seen.facts, before.facts
+    if followed.trouble or view is None or now is None or then is None:
+        return False
+    done = view.exit_status == 0
+    if view.state is JobState.LOST:
+        was, is_now = (is_back(order.planned, facts, whole=True) for facts in (then, now))
+        done = is_now and not was
+    return done and now.boot_id == (view.boot_id_at_begin or then.boot_id)
+
+
+def _restarted(hands: Hands, order: Order, granted: Granted, leave: Leave, seen: Look) -> Rebooted:
+    """Restart the host after the intent to is written, unless that is forbidden by now."""
+    refused = leave.refusal()
+    if not refused:
+        with hands.ledger.writing() as book:
+            told = rollbacks.count_restart(book, order.lease, granted.attempt_id, hands.clock())
+        if told > MAX_REBOOTS:
+            refused = f"it was restarted {MAX_REBOOTS} times already: a boot loop?"
+    if refused:
+        return Rebooted(look=seen, pending=f"not restarted: {refused}")
+    return restart(hands, order, seen)
+
+
+def _by_worker(
+    hands: Hands, order: Order, granted: Granted, command: Command, leave: Leave
+) -> Taken:
+    """Run the worker's command once; one that an earlier process began is never repeated.
+
+    One that it only intended may be days old: everything is asked again.
+    """
+    refused = leave.obstacle() if leave.found is AttemptState.INTENT else ""
+    view = JobView(state=JobState.ABSENT if refused else JobState.LOST)
+    if not refused and leave.found is not AttemptState.RUNNING:
+        _note_begun(hands, order, granted, hands.clock())
+        end = hands.operate(operation_of(command))
+        ended = end.exit_status is not None
+        view = JobView(
+            state=JobState.ENDED if ended else JobState.LOST,
+            exit_status=end.exit_status,
+            log=end.output.encode(),
+        )
+    seen = look(hands, order.host, refresh=False) if refused else _once_up(hands, order)
+    return Taken(
+        followed=Followed(view=view), rebooted=Rebooted(look=seen), whole=True, refused=refused
+    )
+
+
+def _once_up(hands: Hands, order: Order) -> Look:
+    """Look until the host answers, as long as a restart may take."""
+    until = hands.monotonic() + order.profile.reboots.back_within.total_seconds()
+    pause = _PAUSE[0]
+    while True:
+        seen = look(hands, order.host, refresh=False)
+        if seen.facts is not None or hands.monotonic() >= until:
+            return seen
+        hands.sleep(pause)
+        pause = min(1.5 * pause, _PAUSE[1])

@@ -1,0 +1,283 @@
+"""Rollbacks: one host taken back to before one attempt, from intent to one outcome.
+
+The intent is decided and written in one transaction, as an attempt's is: never two for the same
+attempt, none beside another change of the host, none over a later one.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlmodel import Session, col, func, select
+
+from wavemend.documents import canonical, from_document, to_data, to_document
+from wavemend.errors import LedgerConflict
+from wavemend.evidence import Evidence
+from wavemend.fleet import RolloutKind
+from wavemend.ledger import audit, restore_points
+from wavemend.ledger.care_tables import RollbackRow
+from wavemend.ledger.rollouts import Lease, check_lease, stopped
+from wavemend.ledger.tables import AttemptRow, AuditEventRow, RolloutRow
+from wavemend.outcomes import Outcome, PackageResult
+from wavemend.rollout import AttemptState
+
+_NOTHING_DONE = frozenset({Outcome.NOT_ATTEMPTED, Outcome.BLOCKED})
+_RESTARTED = "rollback.restart"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollbackIntent:
+    """What is about to be done, and who wants it."""
+
+    rollback_id: str
+    nonce: str
+    attempt_id: str
+    kind: str
+    requested_by: str
+    reason: str
+    automatic: bool
+    outside_window: bool = False
+
+
+def intend(
+    session: Session, lease: Lease, intent: RollbackIntent, *, now: datetime, local_stop: str
+) -> str:
+    """Write the intent to take one attempt back; return why it is refused, or nothing.
+
+    The caller has checked window and approval in the same breath.
+    """
+    rollout = check_lease(session, lease)
+    attempt = _attempt(session, intent.attempt_id)
+    if reason := local_stop or stopped(session, rollout.tenant):
+        return f"stopped: {reason}"
+    if reason := _not_this_one(session, attempt, automatic=intent.automatic):
+        return reason
+    if reason := _other_change(session, attempt):
+        return reason
+    if reason := restore_points.hold_for_rollback(
+        session, lease.rollout_id, attempt.host, actor=intent.requested_by, now=now
+    ):
+        return reason
+    row = RollbackRow(
+        id=intent.rollback_id,
+        rollout_id=lease.rollout_id,
+        attempt_id=attempt.id,
+        host=attempt.host,
+        kind=intent.kind,
+        requested_by=intent.requested_by,
+        reason=intent.reason,
+        automatic=intent.automatic,
+        fence=lease.fence,
+        nonce=intent.nonce,
+        state=AttemptState.INTENT,
+        intent_at=now,
+        packages=b"[]",
+        evidence=b"",
+    )
+    session.add(row)
+    audit.append(
+        session,
+        now,
+        intent.requested_by,
+        "rollback.intent",
+        lease.rollout_id,
+        host=attempt.host,
+        id=row.id,
+        attempt=attempt.id,
+        form=intent.kind,
+        reason=intent.reason,
+        automatic=intent.automatic,
+        outside_window=intent.outside_window,
+    )
+    return ""
+
+
+def _not_this_one(session: Session, attempt: AttemptRow, *, automatic: bool) -> str:
+    if not attempt.touched:
+        return "the host was not touched: there is nothing to take back"
+    if not automatic and attempt.state != AttemptState.ENDED:
+        return "its attempt has not ended: the rollout collects it first"
+    if attempt.outcome == Outcome.ROLLED_BACK:
+        return "it was taken back by its own attempt already"
+    last = newest_of(session, attempt.id)
+    if last is not None and last.outcome == Outcome.ROLLED_BACK:
+        return f"it was taken back already, by rollback {last.id}"
+    if last is not None and last.state != AttemptState.ENDED:
+        return f"rollback {last.id} of it has not ended"
+    return ""
+
+
+def _other_change(session: Session, attempt: AttemptRow) -> str:
+    """Say which other change of the host is in the way; empty when none is."""
+    if reason := unfinished_on(session, attempt.host):
+        return reason
+    for other in _touching(session, attempt.host):
+        if other.id == attempt.id:
+            continue
+        if other.state != AttemptState.ENDED:
+            return f"rollout {other.rollout_id} is changing the host"
+        later = other.intent_at and attempt.intent_at and other.intent_at > attempt.intent_at
+        if later and changed(session, other) and not _taken_back(session, other):
+            return (
+                f"rollout {other.rollout_id} has changed the host since: take that one back first"
+            )
+    return ""
+
+
+def _taken_back(session: Session, attempt: AttemptRow) -> bool:
+    last = newest_of(session, attempt.id)
+    return attempt.outcome == Outcome.ROLLED_BACK or (
+        last is not None and last.outcome == Outcome.ROLLED_BACK
+    )
+
+
+def unfinished_on(session: Session, host: str) -> str:
+    """Say which rollback of a host has not ended: nothing else may change the host meanwhile."""
+    query = select(RollbackRow.id).where(
+        RollbackRow.host == host, RollbackRow.state != AttemptState.ENDED
+    )
+    found = session.exec(query).first()
+    return f"rollback {found} of the host has not ended" if found else ""
+
+
+def refuse(
+    session: Session, lease: Lease, host: str, *, requested_by: str, reason: str, now: datetime
+) -> None:
+    """Note that a rollback was asked for and not begun."""
+    check_lease(session, lease)
+    audit.append(
+        session, now, requested_by, "rollback.refused", lease.rollout_id, host=host, reason=reason
+    )
+
+
+def mark_running(
+    session: Session, lease: Lease, rollback_id: str, begun_at: datetime, now: datetime
+) -> None:
+    """Note that the way back has begun."""
+    row = _rollback(session, rollback_id)
+    if row.state == AttemptState.INTENT:
+        check_lease(session, lease)
+        row.state, row.begun_at = AttemptState.RUNNING, begun_at
+        audit.append(session, now, lease.owner, "rollback.running", row.rollout_id, host=row.host)
+
+
+def has_begun(session: Session, rollback_id: str) -> bool:
+    """True when the host was seen to have begun: whatever it says later, it is not begun again."""
+    return _rollback(session, rollback_id).begun_at is not None
+
+
+def count_restart(session: Session, lease: Lease, rollback_id: str, now: datetime) -> int:
+    """Write the intent to restart the host before it is told; return how many that makes."""
+    check_lease(session, lease)
+    row = _rollback(session, rollback_id)
+    told = select(func.count()).where(
+        AuditEventRow.subject == row.rollout_id,
+        AuditEventRow.kind == _RESTARTED,
+        col(AuditEventRow.body).contains(f'"{row.id}"', autoescape=True),
+    )
+    number = session.exec(told).one() + 1
+    audit.append(
+        session, now, lease.owner, _RESTARTED, row.rollout_id, host=row.host, id=row.id, n=number
+    )
+    return number
+
+
+def take_over(session: Session, lease: Lease, rollback_id: str) -> None:
+    """Let a newer owner go on with a rollback that an older one began."""
+    check_lease(session, lease)
+    _rollback(session, rollback_id).fence = lease.fence
+
+
+def end(
+    session: Session,
+    lease: Lease,
+    rollback_id: str,
+    *,
+    outcome: Outcome,
+    detail: str,
+    packages: tuple[PackageResult, ...],
+    evidence: Evidence | None,
+    now: datetime,
+) -> None:
+    """Write a rollback's one outcome. Raises LedgerConflict when there is one already."""
+    check_lease(session, lease)
+    row = _rollback(session, rollback_id)
+    if row.state == AttemptState.ENDED:
+        raise LedgerConflict(f"the rollback {rollback_id} of {row.host} has ended already")
+    row.state, row.ended_at = AttemptState.ENDED, now
+    row.outcome, row.detail = outcome, detail
+    row.packages = canonical([to_data(package) for package in packages])
+    row.evidence = to_document(evidence) if evidence else b""
+    audit.append(
+        session,
+        now,
+        lease.owner,
+        "rollback.ended",
+        row.rollout_id,
+        host=row.host,
+        id=row.id,
+        outcome=str(outcome),
+        reason=detail,
+    )
+
+
+def newest_of(session: Session, attempt_id: str) -> RollbackRow | None:
+    """Return the last rollback of an attempt; earlier ones did not succeed."""
+    query = select(RollbackRow).where(RollbackRow.attempt_id == attempt_id)
+    return session.exec(query.order_by(col(RollbackRow.intent_at).desc())).first()
+
+
+def of_rollout(session: Session, rollout_id: str) -> tuple[RollbackRow, ...]:
+    """Return all rollbacks of a rollout, by host and time."""
+    query = select(RollbackRow).where(RollbackRow.rollout_id == rollout_id)
+    return tuple(session.exec(query.order_by(col(RollbackRow.host), col(RollbackRow.intent_at))))
+
+
+def begun_of(session: Session, rollout_id: str) -> frozenset[str]:
+    """Return the hosts of a rollout for which a rollback was begun, whatever came of it."""
+    query = select(RollbackRow.host).where(RollbackRow.rollout_id == rollout_id)
+    return frozenset(session.exec(query))
+
+
+def packages_of(row: RollbackRow) -> tuple[PackageResult, ...]:
+    """Return what became of each package."""
+    return from_document(tuple[PackageResult, ...], row.packages)
+
+
+def last_touched(session: Session, host: str) -> AttemptRow | None:
+    """Return the last attempt that may have changed a host's packages, of whatever rollout."""
+    return next((row for row in _touching(session, host) if changed(session, row)), None)
+
+
+def changed(session: Session, attempt: AttemptRow) -> bool:
+    """True when an attempt may have changed packages: what it left can be taken back.
+
+    A restart changes none, and an intent alone none either: a hook may have forbidden the change.
+    """
+    if not attempt.touched:
+        return False
+    never_begun = attempt.begun_at is None and (
+        attempt.outcome in _NOTHING_DONE
+        or (attempt.outcome == Outcome.UNREACHABLE and not attempt.evidence)
+    )
+    return not never_begun and (
+        session.get_one(RolloutRow, attempt.rollout_id).kind != RolloutKind.RESTART
+    )
+
+
+def _touching(session: Session, host: str) -> tuple[AttemptRow, ...]:
+    query = select(AttemptRow).where(AttemptRow.host == host, col(AttemptRow.touched).is_(True))
+    return tuple(session.exec(query.order_by(col(AttemptRow.intent_at).desc())))
+
+
+def _attempt(session: Session, attempt_id: str) -> AttemptRow:
+    row = session.get(AttemptRow, attempt_id)
+    if row is None:
+        raise LedgerConflict(f"there is no attempt {attempt_id}")
+    return row
+
+
+def _rollback(session: Session, rollback_id: str) -> RollbackRow:
+    row = session.get(RollbackRow, rollback_id)
+    if row is None:
+        raise LedgerConflict(f"there is no rollback {rollback_id}")
+    return row

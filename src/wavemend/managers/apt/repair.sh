@@ -1,0 +1,44 @@
+# Finish or mend what an earlier transaction left in between, and change nothing else. Arguments:
+# what needrestart does, and then apt-get's own arguments up to the operation.
+# Exit status: 0 when dpkg finds nothing left in between, 100 when it does.
+set -u
+export PATH="${PATH:-}:/usr/sbin:/sbin:/usr/bin:/bin" LC_ALL=C.UTF-8
+export DEBIAN_FRONTEND=noninteractive APT_LISTCHANGES_FRONTEND=none NEEDRESTART_MODE="$1"
+export UCF_FORCE_CONFFOLD=1
+shift
+cd / || exit 1
+
+# What was unpacked is configured. dpkg waits for nobody: exit status 2 is a lock that another
+# process holds, or something that trying again does not mend either.
+tries=12
+while :; do
+  dpkg --force-confdef --force-confold --configure -a </dev/null
+  rc=$?
+  [ "$rc" -eq 2 ] && [ "$tries" -gt 0 ] || break
+  tries=$((tries - 1))
+  sleep 10
+done
+
+# What was cut while it was unpacked cannot be configured: it is unpacked again, in exactly the
+# version that dpkg has on record.
+set -f
+cut() { dpkg-query -W -f "$1 \${db:Status-Abbrev}\n" | sed -n 's/ ..R$//p'; }
+words=$(cut '${binary:Package}=${Version}')
+if [ -n "$words" ]; then
+  names=$(cut '${Package}')
+  more=$(apt-get -s "$@" --reinstall install -- $words </dev/null |
+    sed -n 's/^\(Inst\|Remv\|Purg\) \([^ :]*\).*/\2/p' | grep -vxF "$names")
+  if [ -z "$more" ]; then
+    apt-get "$@" --reinstall install -- $words </dev/null
+  else
+    printf 'wavemend-beyond to unpack %s again, apt-get would also change %s\n' $names "$more"
+  fi
+fi
+
+# What is still missing would be another change, of packages that nobody approved.
+beyond=$(apt-get -s "$@" -f install </dev/null | grep -E '^(Inst|Remv|Purg) ')
+[ -z "$beyond" ] || printf 'wavemend-beyond a repair: %s\n' "$beyond"
+
+left=$(dpkg --audit)
+[ -z "$left" ] || printf '%s\n' "$left"
+[ -z "$left" ] && [ -z "$beyond" ] || exit 100

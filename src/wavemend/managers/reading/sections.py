@@ -1,0 +1,52 @@
+"""The framed answer of a facts script: one section per command, its streams apart. Pure."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from wavemend.errors import HostAnswerInvalid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """One command's answer: its streams apart, and its exit status as the shell saw it."""
+
+    lines: tuple[str, ...]
+    errors: tuple[str, ...]
+    status: int
+
+
+def split_sections(text: str, nonce: str, host: str) -> Mapping[str, Section]:
+    """Return the sections of an answer by name; raises HostAnswerInvalid when one is cut off."""
+    sections: dict[str, Section] = {}
+    name, lines, errors = "", list[str](), list[str]()
+    into: list[str] | None = None
+    for line in text.split("\n"):
+        mark, _, rest = line.partition(" ")
+        if mark != nonce:
+            if into is not None:
+                into.append(line)
+            continue
+        kind, _, what = rest.partition(" ")
+        match kind:
+            case "begin":
+                name, lines, errors = what, [], []
+                into = lines
+            case "errors" if what == name:
+                into = errors
+            case "end" if re.fullmatch(rf"{re.escape(name)} [0-9]{{1,3}}", what):
+                status = int(what.rpartition(" ")[2])
+                sections[name] = Section(
+                    lines=_trimmed(lines), errors=_trimmed(errors), status=status
+                )
+                into = None
+    if "end" not in sections:
+        raise HostAnswerInvalid(
+            f"{host}: the answer breaks off after {name or 'nothing'}",
+            hint="look whether the login's shell works and /bin/sh can be run as root",
+        )
+    return sections
+
+
+def _trimmed(lines: Sequence[str]) -> tuple[str, ...]:
+    return tuple(line.rstrip("\r") for line in lines if line.strip())

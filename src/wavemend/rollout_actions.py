@@ -1,0 +1,122 @@
+"""What a rollout may be told to do next: one value per action, with what it is about."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+
+from wavemend.plans import PlannedWave
+
+
+@dataclass(frozen=True, slots=True)
+class Prepare:
+    """Prove a restore point for each of these hosts."""
+
+    hosts: tuple[str, ...]
+    step: str = "prepared"
+    """What the ledger calls it once it is done: for a critical wave it comes after its approval."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckWave:
+    """Look whether the hosts of a wave are ready, right before the first of them starts."""
+
+    wave: PlannedWave
+    hosts: tuple[str, ...]
+
+    @property
+    def step(self) -> str:
+        """What the ledger calls it once it is done."""
+        return f"ready {self.wave.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class RollBackWave:
+    """Take back the hosts of a pilot that are patched, because others of it were not well."""
+
+    wave: PlannedWave
+    hosts: tuple[str, ...]
+    reason: str
+
+    @property
+    def step(self) -> str:
+        """What the ledger calls it once it is done."""
+        return f"taken back {self.wave.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class RunWave:
+    """Attempt, or go on with, these hosts of a wave."""
+
+    wave: PlannedWave
+    hosts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Soak:
+    """Leave the wave alone until then, watching nothing change."""
+
+    wave: PlannedWave
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Leave the configured gap before this wave starts."""
+
+    wave: PlannedWave
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeGate:
+    """Decide from the outcomes whether the next wave may start."""
+
+    wave: PlannedWave
+
+
+@dataclass(frozen=True, slots=True)
+class AskApproval:
+    """Ask a named approver for a signature over this plan before this wave."""
+
+    wave: PlannedWave
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Start no further host; each one left gets `not_attempted` with this reason."""
+
+    reason: str
+    hosts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Verify:
+    """Look at every host that was touched once more."""
+
+    hosts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Write the report."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Nothing is left to do."""
+
+
+Action: TypeAlias = (
+    Prepare
+    | CheckWave
+    | RunWave
+    | RollBackWave
+    | Soak
+    | Gap
+    | JudgeGate
+    | AskApproval
+    | Close
+    | Verify
+    | Report
+    | Done
+)

@@ -1,0 +1,184 @@
+"""Restore points after the change: how long each stays, removing what is due, finding orphans."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import groupby
+
+from sqlmodel import Session
+
+from wavemend.errors import PlanError
+from wavemend.execution.hands import Hands
+from wavemend.execution.restore_points import asking, snapshotter
+from wavemend.fleet import Fleet
+from wavemend.hosts import Host
+from wavemend.ledger import restore_points
+from wavemend.ledger.care_tables import RestorePointRow
+from wavemend.ledger.intake import fleet_of
+from wavemend.ledger.point_stays import stays_of
+from wavemend.ledger.restore_points import NOTHING_MADE
+from wavemend.ledger.rollouts import read_plan
+from wavemend.plans import Plan
+from wavemend.policy.care import RestorePointRule
+from wavemend.snapshots import Listing
+
+ACTOR = "tidy"
+"""Who moves points on, in the audit chain."""
+
+HOSTS_AT_ONCE = 16
+"""Hosts whose points are listed at the same time."""
+
+POINTS_AT_ONCE = 50
+"""Points that are decided in one transaction: it takes a fraction of a second."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tidied:
+    """What became of one point whose time was over. `trouble`: why it may still be there."""
+
+    host: str
+    name: str
+    trouble: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Odd:
+    """A point that is and should not be, or is not and should be; or nobody could say."""
+
+    host: str
+    name: str
+    what: str
+
+
+def decide_stays(hands: Hands) -> int:
+    """Write down how long the points of finished rollouts stay; return how many were decided.
+
+    A rollout at a time, and a few points in each transaction: leases are renewed in between.
+    """
+    with hands.ledger.reading() as book:
+        undecided = restore_points.undecided_points(book)
+    decided = 0
+    for rollout, group in groupby(undecided, key=lambda point: point.rollout_id):
+        points = {point.host: point for point in group}
+        with hands.ledger.reading() as book:
+            keep = _rule_of_rollout(book, rollout).keep
+            stays = stays_of(book, rollout, points, keep)
+        for at in range(0, len(stays), POINTS_AT_ONCE):
+            with hands.ledger.writing() as book:
+                for stay in stays[at : at + POINTS_AT_ONCE]:
+                    restore_points.decide_stay(
+                        book, points[stay.host], stay.until, actor=ACTOR, now=hands.clock()
+                    )
+        decided += len(stays)
+    return decided
+
+
+def due_points(hands: Hands) -> tuple[RestorePointRow, ...]:
+    """Return the points whose time is over."""
+    with hands.ledger.reading() as book:
+        return restore_points.due_points(book, hands.clock())
+
+
+def remove_point(hands: Hands, point: RestorePointRow, *, actor: str, reason: str = "") -> Tidied:
+    """Remove one point and write down that it is gone, after it is not listed any more.
+
+    One that cannot be removed stays due: the next run tries again, and the orphan report names it.
+    One that is in use, or by now is to stay, is left alone.
+    """
+    with hands.ledger.writing() as book:
+        trouble = restore_points.begin_removal(
+            book, point, actor=actor, only_due=actor == ACTOR, now=hands.clock()
+        )
+    if trouble:
+        return Tidied(host=point.host, name=point.name, trouble=trouble)
+    with hands.ledger.reading() as book:
+        rule = _rule_of_rollout(book, point.rollout_id)
+        host = _host_of_rollout(book, point.rollout_id, point.host)
+    with asking(hands, host) as ask:
+        try:
+            trouble = snapshotter(rule).remove(ask, host, point.name)
+        except PlanError as error:
+            trouble = str(error)
+    with hands.ledger.writing() as book:
+        restore_points.end_removal(
+            book, point, trouble=trouble, actor=actor, now=hands.clock(), reason=reason
+        )
+    return Tidied(host=point.host, name=point.name, trouble=trouble)
+
+
+def odd_points(hands: Hands, fleet: Fleet) -> tuple[Odd, ...]:
+    """List every point of ours on all hosts and backends, and compare with the ledger.
+
+    A host is asked by the profile it has now, and by those its standing points were made by.
+    Nothing is removed: what another installation made looks the same.
+    """
+    with hands.ledger.reading() as book:
+        rows = restore_points.standing_points(book)
+        asked = _to_ask(book, fleet, rows)
+    with ThreadPoolExecutor(max_workers=HOSTS_AT_ONCE) as pool:
+        listings = list(pool.map(lambda each: _listed(hands, *each), asked))
+    known = {row.name for row in rows}
+    seen: dict[str, str] = {}
+    odd = []
+    for (host, _), listing in zip(asked, listings, strict=True):
+        if listing.trouble:
+            odd.append(Odd(host=host.name, name="", what=f"cannot be listed: {listing.trouble}"))
+        for found in listing.found:
+            seen.setdefault(found.name, host.name)
+    unseen = {found.host for found in odd}
+    for name, where in sorted(seen.items()):
+        if name not in known:
+            what = "the ledger has no such point, or has it as removed"
+            odd.append(Odd(host=where, name=name, what=what))
+    for row in rows:
+        if row.proven and row.name not in seen and row.host not in unseen:
+            what = f"{row.state}, and is not listed any more"
+            odd.append(Odd(host=row.host, name=row.name, what=what))
+    return tuple(sorted(odd, key=lambda found: (found.host, found.name)))
+
+
+def _to_ask(
+    book: Session, fleet: Fleet, rows: Sequence[RestorePointRow]
+) -> list[tuple[Host, RestorePointRule]]:
+    """Return each host with each way its points are listed, once, by host."""
+    asked = {
+        (host.name, _way_to_list(fleet.profile(host.profile).restore_point)): host
+        for host in fleet.hosts
+        if host.profile
+    }
+    for row in rows:
+        rule = _way_to_list(_rule_of_rollout(book, row.rollout_id))
+        asked.setdefault((row.host, rule), _host_of_rollout(book, row.rollout_id, row.host))
+    ordered = sorted(asked.items(), key=lambda item: (item[0][0], repr(item[0][1])))
+    return [(host, rule) for (_, rule), host in ordered if rule.kind != NOTHING_MADE]
+
+
+def _way_to_list(rule: RestorePointRule) -> RestorePointRule:
+    """Return what a list depends on: rules that differ in the rest list the same points."""
+    return RestorePointRule(kind=rule.kind, of=rule.of, find=rule.find)
+
+
+def _listed(hands: Hands, host: Host, rule: RestorePointRule) -> Listing:
+    with asking(hands, host) as ask:
+        try:
+            return snapshotter(rule).listed(ask, host)
+        except PlanError as error:
+            return Listing(trouble=str(error))
+
+
+def _fleet_of_rollout(book: Session, rollout_id: str) -> tuple[Plan, Fleet]:
+    plan = read_plan(book, rollout_id)
+    if plan is None:
+        raise PlanError(f"rollout {rollout_id} has restore points and no plan")
+    return plan, fleet_of(book, plan.fleet_digest)
+
+
+def _rule_of_rollout(book: Session, rollout_id: str) -> RestorePointRule:
+    """Return the rule its points were made by: that of the fleet its plan was made for."""
+    plan, fleet = _fleet_of_rollout(book, rollout_id)
+    return fleet.profile(plan.profile).restore_point
+
+
+def _host_of_rollout(book: Session, rollout_id: str, name: str) -> Host:
+    _, fleet = _fleet_of_rollout(book, rollout_id)
+    return fleet.host(name)

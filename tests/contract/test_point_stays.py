@@ -1,0 +1,272 @@
+"""How long restore points stay is decided host by host, and holds nobody up; what is used stays.
+
+Real ledger; the points lie on no disk.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import event
+from sqlmodel import Session
+
+from tests.cases.rollouts.build import NOON, PROFILE, START, facts, host, plan_of, wave
+from tests.cases.rollouts.ledgers import KEY, frozen, new_ledger, opened
+from tests.contract.attempt_bench import TENANT, Bench
+from wavemend.documents import to_document
+from wavemend.evidence import Evidence
+from wavemend.execution.hands import Hands
+from wavemend.fleet import FeedSettings, Fleet, RolloutKind
+from wavemend.ledger import restore_points, rollbacks, rollouts
+from wavemend.ledger.care_tables import RestorePointRow
+from wavemend.ledger.intake import apply_fleet
+from wavemend.ledger.restore_points import PointState
+from wavemend.ledger.rollbacks import RollbackIntent
+from wavemend.ledger.rollouts import Lease
+from wavemend.ledger.scans import record_look
+from wavemend.ledger.store import Ledger
+from wavemend.ledger.tables import AttemptRow
+from wavemend.observations import Look
+from wavemend.outcomes import Outcome
+from wavemend.policy.care import RestorePointRule
+from wavemend.rollout import AttemptState
+from wavemend.steps.restore_points import POINTS_AT_ONCE, decide_stays, remove_point
+
+KEEP = timedelta(days=2)
+RULE = RestorePointRule(
+    kind="commands", required=True, keep=KEEP, find=("false",), remove=("false",)
+)
+EVIDENCE = Evidence(
+    host_key="",
+    machine_id="",
+    boot_id_before="b",
+    boot_id_after="b",
+    kernel_before="",
+    kernel_after="",
+    newest_kernel="",
+    facts_before="",
+    facts_after="",
+    job_exit_status=0,
+    log_digest="",
+    log_tail="",
+    reboots=0,
+    reboot_reasons=("kernel",),
+)
+
+
+class CountingLedger(Ledger):
+    """The real ledger; it counts the write transactions that commit."""
+
+    writes = 0
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """Yield the real write transaction."""
+        with super().writing() as session:
+            yield session
+        self.writes += 1
+
+
+@dataclass
+class Site:
+    """A finished rollout whose hosts all have a point."""
+
+    folder: Path
+    hosts: tuple[str, ...]
+    outcome: Outcome
+    ledger: CountingLedger = field(init=False)
+    lease: Lease = field(init=False)
+    now: datetime = START + timedelta(hours=6)
+
+    def __post_init__(self) -> None:
+        self.ledger = CountingLedger(new_ledger(self.folder).url)
+        fleet = Fleet(
+            schema="wavemend.fleet/1",
+            tenants=(TENANT,),
+            approvers=(),
+            profiles=(replace(PROFILE, name="linux", restore_point=RULE),),
+            windows=(),
+            groups=(),
+            logins=(),
+            hosts=tuple(host(name) for name in self.hosts),
+            feeds=FeedSettings(),
+        ).sealed()
+        with self.ledger.writing() as book:
+            apply_fleet(book, fleet, actor="olga", now=NOON)
+        plan = replace(plan_of(wave(1, *self.hosts)), fleet_digest=fleet.digest)
+        self.lease = frozen(self.ledger, plan)
+        with self.ledger.writing() as book:
+            for name in self.hosts:
+                book.add(point(name))
+                book.add(attempt("r-1", plan.digest, name, self.outcome, START))
+            rollouts.finish_rollout(book, self.lease, "yes", START)
+
+    def hands(self) -> Hands:
+        """Return the means of the tidying flow; no host is connected to."""
+        folder = self.folder / "bench"
+        folder.mkdir(exist_ok=True)
+        bench = Bench(folder, host("none"), connect=lambda _: pytest.fail("no host"))
+        return replace(bench.hands(), ledger=self.ledger, clock=lambda: self.now)
+
+    def row(self, name: str = "web1") -> RestorePointRow:
+        """Return a host's point as the ledger has it."""
+        with self.ledger.reading() as book:
+            found = restore_points.point_of(book, "r-1", name)
+        assert found is not None
+        return found
+
+    def see(self, boot_id: str, at: datetime) -> None:
+        """Look at web1, which is in this boot."""
+        seen = Look(host="web1", at=at, facts=replace(facts("web1"), boot_id=boot_id))
+        with self.ledger.writing() as book:
+            record_look(book, host("web1"), seen, purpose="scan")
+
+    def take_back(self) -> str:
+        """Ask for the right to take web1 back; return why it is refused."""
+        wish = RollbackIntent(
+            rollback_id="b-1",
+            nonce="n",
+            attempt_id="a-r-1-web1",
+            kind="commands",
+            requested_by="olga",
+            reason="slow",
+            automatic=False,
+        )
+        with self.ledger.writing() as book:
+            return rollbacks.intend(book, self.lease, wish, now=self.now, local_stop="")
+
+
+def point(name: str) -> RestorePointRow:
+    return RestorePointRow(
+        rollout_id="r-1",
+        host=name,
+        kind="commands",
+        name=f"wavemend-r-1-{name}",
+        proven=True,
+        restores="",
+        detail="",
+        at=NOON,
+    )
+
+
+def attempt(rollout: str, plan: str, name: str, outcome: str, at: datetime) -> AttemptRow:
+    return AttemptRow(
+        id=f"a-{rollout}-{name}",
+        rollout_id=rollout,
+        plan_digest=plan,
+        host=name,
+        wave=1,
+        state=AttemptState.ENDED if outcome else AttemptState.RUNNING,
+        touched=True,
+        intent_at=at,
+        begun_at=at,
+        ended_at=at if outcome else None,
+        outcome=outcome,
+        packages=b"[]",
+        evidence=to_document(EVIDENCE),
+    )
+
+
+def test_four_hundred_points_are_decided_a_few_in_each_transaction_and_no_attempt_is_read(
+    tmp_path: Path,
+) -> None:
+    names = tuple(f"web{number}" for number in range(400))
+    site = Site(tmp_path, names, Outcome.PATCHED)
+    hands, before, read = site.hands(), site.ledger.writes, []
+    event.listen(AttemptRow, "load", lambda row, _: read.append(row))
+
+    assert decide_stays(hands) == 400
+
+    assert site.ledger.writes - before == 400 / POINTS_AT_ONCE
+    assert read == []
+    assert {site.row(name).remove_after for name in names} == {START + KEEP}
+
+
+# --- a change that waits for a restart ------------------------------------------------------------
+
+
+def test_a_change_that_waits_for_a_restart_keeps_its_point_until_the_next_boot_was_seen(
+    tmp_path: Path,
+) -> None:
+    site = Site(tmp_path, ("web1",), Outcome.PATCHED_REBOOT_PENDING)
+    site.see("b", START)
+    site.now = START + 10 * KEEP
+    assert decide_stays(site.hands()) == 0
+    assert (site.row().state, site.row().remove_after) == (PointState.MADE, None)
+
+    site.see("the next one", START + 9 * KEEP)
+    assert decide_stays(site.hands()) == 1
+    assert site.row().remove_after == START + 10 * KEEP
+
+
+@pytest.mark.parametrize(
+    ("outcome", "decided", "state"),
+    [("", 0, PointState.MADE), (Outcome.FAILED, 1, PointState.KEPT)],
+    ids=["its restart runs", "its restart failed"],
+)
+def test_a_restart_that_did_not_go_well_keeps_the_point_of_the_change_before(
+    tmp_path: Path, outcome: str, decided: int, state: PointState
+) -> None:
+    site = Site(tmp_path, ("web1",), Outcome.PATCHED_REBOOT_PENDING)
+    opened(site.ledger, "r-2", replace(KEY, kind=RolloutKind.RESTART))
+    with site.ledger.writing() as book:
+        book.add(attempt("r-2", "sha256:later", "web1", outcome, START + timedelta(hours=1)))
+    site.see("the next one", START + timedelta(hours=2))
+
+    assert decide_stays(site.hands()) == decided
+    assert (site.row().state, site.row().remove_after) == (state, None)
+
+
+# --- what is in use -------------------------------------------------------------------------------
+
+
+def due(tmp_path: Path) -> Site:
+    site = Site(tmp_path, ("web1",), Outcome.PATCHED)
+    decide_stays(site.hands())
+    site.now = START + 2 * KEEP
+    return site
+
+
+def test_a_point_that_a_rollback_uses_is_not_removed_by_time_nor_by_hand(tmp_path: Path) -> None:
+    site = due(tmp_path)
+    read_before = site.row()
+    assert site.take_back() == ""
+
+    assert remove_point(site.hands(), read_before, actor="tidy").trouble == "it is to stay by now"
+    by_hand = remove_point(site.hands(), read_before, actor="olga")
+    assert by_hand.trouble == "rollback b-1 has not ended, and may need it"
+    assert site.row().state == PointState.KEPT
+
+
+def test_nothing_is_taken_back_by_a_point_whose_removal_has_begun(tmp_path: Path) -> None:
+    site = due(tmp_path)
+    with site.ledger.writing() as book:
+        assert not restore_points.begin_removal(
+            book, site.row(), actor="tidy", only_due=True, now=site.now
+        )
+
+    assert site.take_back() == "the restore point wavemend-r-1-web1 is being removed"
+    with site.ledger.reading() as book:
+        assert len(restore_points.due_points(book, START)) == 1, "the next run goes on with it"
+
+
+def test_a_removal_that_fails_gives_the_point_back(tmp_path: Path) -> None:
+    site = due(tmp_path)
+
+    assert remove_point(site.hands(), site.row(), actor="tidy").trouble != ""
+
+    assert (site.row().state, site.row().remove_after) == (PointState.MADE, START + KEEP)
+    assert site.take_back() == ""
+
+
+def test_a_point_of_a_rollout_that_is_not_finished_is_not_removed_by_hand(tmp_path: Path) -> None:
+    site = due(tmp_path)
+    with site.ledger.writing() as book:
+        rollouts.get_rollout(book, "r-1").state = rollouts.OPEN
+
+    left = remove_point(site.hands(), site.row(), actor="olga")
+
+    assert left.trouble == "rollout r-1 is not finished, and may need it"

@@ -184,6 +184,10 @@ _NAMESPACES = ("--mount", "--uts", "--ipc", "--net", "--pid", "--time", "--root"
 def main(state: Path) -> None:
     """Be the supervisor of the lab in this state folder."""
     os.umask(0o022)  # what is made here is a host's own disk: its users must get in
+    # Whoever started this may ignore them (nohup, a shell's background job), and what is ignored is
+    # inherited: a host's PID 1, which is told by them to restart or to go off, never could.
+    for number in (signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
     config = json.loads((state / "supervisor.json").read_text())
     image = Image(Path(config["image"]))
     group = Path(config["cgroup"]) if config["cgroup"] else None

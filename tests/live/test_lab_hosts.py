@@ -35,8 +35,11 @@ def can_run() -> None:
 @pytest.fixture(scope="module")
 def lab(can_run: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     lab = Lab(tmp_path_factory.mktemp("lab"))
+    # As under nohup: what its starter ignores must not keep a host from restarting.
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         lab.up(HOSTS)
+        signal.signal(signal.SIGHUP, before)
         for spec in HOSTS:
             assert ssh(lab, spec.name, "sudo apt-get -q update").returncode == 0
         yield lab

@@ -205,8 +205,9 @@ def _remove_vanished(client: SyncPrefectClient, wanted: set[UUID]) -> list[str]:
     removed = []
     for deployment in client.read_deployments(deployment_filter=tagged):
         if deployment.id not in wanted:
+            flow = client.read_flow(deployment.flow_id)
             client.delete_deployment(deployment.id)
-            removed.append(deployment.name)
+            removed.append(f"{flow.name}/{deployment.name}")
     return removed
 
 

@@ -209,7 +209,7 @@ ROWS = (
     Row(
         "P11",
         "library updated, old one still in use",
-        "patched_reboot_pending begun once: services still run replaced files: *ssh.service*",
+        "patched_reboot_pending begun once: services still run replaced files: *ssh*",
         managers.old_library_in_use,
     ),
     Row(

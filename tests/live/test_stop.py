@@ -22,7 +22,9 @@ def test_stop_in_the_middle_collects_what_runs_and_starts_nothing_further_until_
     world.wavemend("stop", "the phone rings", "--tenant", TENANT)
 
     stopped = world.wait_finished(TENANT)
-    assert stopped.outcomes == {"stop1": "patched", "stop2": "not_attempted"}
+    # The switch also keeps back the restart that its new libraries ask for.
+    done = "patched" if world.hosts.simulated else "patched_reboot_pending"
+    assert stopped.outcomes == {"stop1": done, "stop2": "not_attempted"}
     assert stopped.attempts["stop2"].reason.startswith("stopped: the phone rings (by ")
     assert world.installs("stop1").count("wm-slow 2.0") == 1
     assert world.journal("stop2") == []

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import pip
 import pytest
 
 from tests.contract.declared_bench import DeclaredBench, example, facts_of, kept, undo
@@ -64,7 +65,12 @@ def day_zero(tmp_path_factory: pytest.TempPathFactory) -> Path:
     wheels.mkdir()
     wheel(wheels, "shop", "1.0")
     wheel(wheels, "till", "1.0")
-    subprocess.run([sys.executable, "-m", "venv", str(folder / "venv")], check=True)
+    # With the pip of this environment: Debian's Python has none to put into a new one.
+    subprocess.run(
+        [sys.executable, "-m", "venv", "--without-pip", str(folder / "venv")], check=True
+    )
+    (packages,) = (folder / "venv/lib").glob("python*/site-packages")
+    shutil.copytree(Path(pip.__file__).parent, packages / "pip")
     install = [*(str(folder / "venv/bin/python"), "-m", "pip", "install", "-q", "--no-index")]
     install += ["--find-links", str(wheels), "shop==1.0", "till==1.0"]
     subprocess.run(install, check=True)

@@ -47,7 +47,7 @@ test: $(STAMP)
 	@tools/system_packages.sh test
 	$(BIN)/python -m pytest -q -n auto tests/unit
 	$(BIN)/python -m pytest -q -n auto tests/contract tests/test_architecture.py
-	$(BIN)/python -m pytest -q --durations=10 tests/orchestration tests/live
+	PYTHONPATH=. $(BIN)/python -m tools.side_by_side tests/live tests/orchestration
 
 # -s: the figures it measures are printed.
 nightly: $(STAMP)

@@ -16,7 +16,14 @@ from prefect.events.schemas.events import ResourceSpecification
 
 NAME = "wavemend: runs without heartbeat are dead"
 
-FLOWS = ("refresh-feeds", "scan-fleet", "report-compliance", "resume-rollouts")
+FLOWS = (
+    "refresh-feeds",
+    "scan-fleet",
+    "report-compliance",
+    "resume-rollouts",
+    "renew-schedules",
+    "watch-nights",
+)
 """The flows that are never suspended."""
 
 SILENCE = timedelta(seconds=90)

@@ -1,5 +1,7 @@
 """Look, long before a window opens, whether every device is on and fit to be changed."""
 
+from datetime import timedelta
+
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
@@ -8,7 +10,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from tasks.readiness import check, show_readiness
 from tasks.submitting import after, settled
 from tasks.workbench import open_workbench
-from wavemend.calendar.windows import next_occurrences
+from wavemend.calendar.openings import LOOKS, looked_at
 from wavemend.fleet import RolloutKey
 from wavemend.ledger.readiness import Occasion
 
@@ -43,7 +45,8 @@ def check_readiness(
     """
     bench = open_workbench(site)
     key = RolloutKey(tenant=tenant, profile=profile, window=window, kind=kind)
-    (opening,) = next_occurrences(bench.fleet.window(window), bench.hands.clock(), 1)
+    ahead = LOOKS.get(occasion, timedelta(0))
+    opening = looked_at(bench.fleet.window(window), bench.hands.clock(), ahead)
     this = Occasion(
         tenant=tenant,
         profile=profile,
@@ -52,7 +55,9 @@ def check_readiness(
         name=occasion,
     )
     names = [host.name for host in bench.fleet.members(key)]
-    found = settled([after([], check, bench, name, profile, this, deep=True) for name in names])
+    found = settled(
+        [after([], check, bench, name, profile, this, deep=True, kind=kind) for name in names]
+    )
     show_readiness(this, found)
     unready = sorted(readiness.host for readiness in found if not readiness.ready)
     if not unready:

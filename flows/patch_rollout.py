@@ -42,6 +42,7 @@ from tasks.workbench import Running, Workbench, open_workbench
 from wavemend.fleet import RolloutKey
 from wavemend.ledger.attempts import Refused
 from wavemend.ledger.rollouts import FINISHED, Lease
+from wavemend.nights import Night, NightVerdict
 from wavemend.plans import Plan
 from wavemend.reports import Answer
 from wavemend.rollout import (
@@ -104,11 +105,20 @@ def carry_out(key: RolloutKey, site: str, requester: str) -> State:
         row = opened.result()
         if row is None:
             break
+        if isinstance(row, Night):
+            run_log().warning("%s night: %s", row.verdict, row.reason)
+            return told or _night_state(row)
         if row.state == FINISHED:
             return told or Completed(name="AlreadyDone", message=f"{row.id}: {row.reason}")
         told, done = _to_its_end(bench, key, row.id, [opened])
     closed = f"the window {key.window} is not open: nothing was started"
     return told or Failed(name="OutsideWindow", message=closed)
+
+
+def _night_state(night: Night) -> State:
+    """Return the state of a run whose night is not used: forbidden is no fault, missed is one."""
+    state = Failed if night.verdict is NightVerdict.MISSED else Completed
+    return state(name=night.verdict.capitalize(), message=night.reason)
 
 
 def _to_its_end(

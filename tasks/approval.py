@@ -109,13 +109,13 @@ def so_far(running: Running) -> tuple[str, ...]:
 
 def way_back(plan: Plan, rule: RestorePointRule) -> tuple[str, ...]:
     """Say what could be restored on the critical hosts: their points are made after the answer."""
-    if not any(host.critical and host.packages for host in plan.hosts):
+    if not any(plan.needs_signature(h.name) and h.changes_packages for h in plan.hosts):
         return ()
     try:
         restores = snapshotter(rule).restores
     except PlanError as error:
         restores = str(error)
-    without = "blocked" if rule.required else "patched all the same"
+    without = "blocked" if rule.required else "changed all the same"
     return (
         "to go back on critical hosts: a restore point is made after the approval, before the "
         f"change ({restores}); without it a host is {without}",
@@ -129,7 +129,7 @@ def explain(plan: Plan, asked: OpenRequest, refusal: str, known: Sequence[str] =
     strikes out what stands between two tildes, and Debian's versions have them.
     """
     critical = [
-        plan.host(name) for wave in plan.waves if wave.kind == "critical" for name in wave.hosts
+        plan.host(name) for wave in plan.waves for name in wave.hosts if plan.needs_signature(name)
     ]
     lines = [f"**The last answer did not count:** {plain(refusal)}", ""] if refusal else []
     names = ", ".join(_named(host) for host in critical)
@@ -156,7 +156,15 @@ def explain(plan: Plan, asked: OpenRequest, refusal: str, known: Sequence[str] =
 
 
 def _host_lines(host: PlannedHost) -> list[str]:
-    if not host.packages:
+    if host.repairs:
+        return [
+            f"**{_named(host)}** ({code(host.address)}): the package manager's repair, which "
+            f"brings no version in; restart {host.reboot.replace('_', ' ')}",
+            "",
+            *[f"- half done: {code(defect)}" for defect in host.repairs],
+            "",
+        ]
+    if not host.changes_packages:
         return [f"**{_named(host)}** ({code(host.address)}): no package, it is only restarted", ""]
     cves = len({cve for package in host.packages for cve in package.cves})
     lanes = Counter(package.lane for package in host.packages)

@@ -8,6 +8,9 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks.workbench import Workbench
 from wavemend.compliance import CompanyStanding, standing_of
+from wavemend.ledger import nights
+from wavemend.nights import Night
+from wavemend.steps.nights import LOOK_BACK
 
 
 @task(task_run_name="standing of {tenant}", cache_policy=NO_CACHE)
@@ -15,6 +18,31 @@ def compliance_of(bench: Workbench, tenant: str) -> CompanyStanding:
     """Count one company's open and overdue findings."""
     with bench.hands.ledger.reading() as book:
         return standing_of(book, bench.fleet, tenant, bench.hands.clock())
+
+
+@task(task_run_name="nights without a rollout", cache_policy=NO_CACHE)
+def nights_of_week(bench: Workbench) -> tuple[Night, ...]:
+    """Return the nights of the last week in which a rollout was due and did not run."""
+    with bench.hands.ledger.reading() as book:
+        return nights.nights_since(book, bench.hands.clock() - LOOK_BACK)
+
+
+def show_nights(found: Sequence[Night]) -> None:
+    """Publish one row per night without a rollout, by company."""
+    create_table_artifact(
+        key="nights",
+        table=[
+            {
+                "company": night.tenant,
+                "rollout": night.key,
+                "opened (UTC)": f"{night.window_start:%Y-%m-%d %H:%M}",
+                "what": night.verdict.value,
+                "why": night.reason,
+            }
+            for night in sorted(found, key=lambda night: (night.tenant, night.window_start))
+        ],
+        description="Openings of the last week in which a rollout was due and did not run.",
+    )
 
 
 def show_compliance(lines: Sequence[CompanyStanding]) -> None:

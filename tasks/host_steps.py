@@ -100,8 +100,12 @@ def patch(running: Running, wave: str, names: tuple[str, ...], shown: str) -> tu
 
 def _in_force(running: Running, name: str) -> InForce:
     """Return what the fleet in force says of a planned host at this moment."""
-    drift = fleet_drift(running.plan.host(name), running.in_force())
-    return InForce(tenant=running.tenant, fleet_drift=drift)
+    fleet = running.in_force()
+    return InForce(
+        tenant=running.tenant,
+        calendar=running.calendar,
+        fleet_drift=fleet_drift(running.plan.host(name), fleet),
+    )
 
 
 @task(

@@ -1,21 +1,27 @@
 """Which rollout a run works for: the unfinished one, or the one of the window that is open now."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks.workbench import Running, Workbench
+from wavemend.calendar.declared import TenantCalendar
 from wavemend.calendar.windows import Occurrence, Window, next_occurrences, occurrence_at
-from wavemend.fleet import RolloutKey
-from wavemend.ledger import rollouts
+from wavemend.execution.barring import barred, needed_overrides
+from wavemend.fleet import RolloutKey, RolloutKind
+from wavemend.ledger import nights, rollouts
+from wavemend.ledger.gaps import company_hold
 from wavemend.ledger.tables import (
     RolloutRow,
 )
+from wavemend.nights import Night, used_step
 from wavemend.plans import Plan, PlannedWave
 from wavemend.reporting import build_report
 from wavemend.reports import Verdict, verdict_of
 from wavemend.rollout import Action, next_action
+from wavemend.steps.nights import judge_night, note_night
 
 OPENS_SOON = timedelta(minutes=2)
 """Prefect starts a run at the second a window opens, by the server's clock. A worker whose clock
@@ -23,19 +29,29 @@ is behind sees it closed still, and the next run comes a night later. A minute i
 clocks are off by; the other one is reserve."""
 
 
+LOOK_AGAIN = timedelta(seconds=60)
+"""While a freeze holds: how soon one that was shortened, or a night that was signed for, counts."""
+
+
 @task(task_run_name="open rollout", cache_policy=NO_CACHE)
 def open_for(
     bench: Workbench, key: RolloutKey, requester: str, flow_run_id: str
-) -> RolloutRow | None:
+) -> RolloutRow | Night | None:
     """Return the rollout to work for; None when there is none left and no window is open.
 
     An unfinished rollout comes first, even after its window: it starts nothing any more, but it
-    is closed, verified and reported, even when the fleet in force knows its window no more.
+    is closed, verified and reported, even when the fleet in force knows its window no more. When
+    calendars forbid what is left of the opening, or it is too late in it, no rollout is opened,
+    and the night with its reason is returned.
     """
     hands = bench.hands
     with hands.ledger.reading() as book:
         left_over = rollouts.unfinished_of(book, key) is not None
-    occurrence = None if left_over else _open_or_soon(bench, bench.fleet.window(key.window))
+    # An emergency is opened by whoever asks for it, with what it is about.
+    waits = not left_over and key.kind != RolloutKind.EMERGENCY
+    occurrence = _open_or_soon(bench, bench.fleet.window(key.window)) if waits else None
+    if occurrence is not None and (night := _lost_night(bench, key, occurrence)) is not None:
+        return night
     now = hands.clock()
     with hands.ledger.writing() as book:
         row = rollouts.unfinished_of(book, key)
@@ -68,6 +84,22 @@ def _open_or_soon(bench: Workbench, window: Window) -> Occurrence | None:
     return soon
 
 
+def _lost_night(bench: Workbench, key: RolloutKey, occurrence: Occurrence) -> Night | None:
+    """Wait for the first moment at which something may start; the night when there is none."""
+    hands = bench.hands
+    with hands.ledger.reading() as book:
+        if nights.was_opened(book, str(key), occurrence.start):
+            return None
+    calendar = bench.fleet.calendar_of(key.tenant)
+    while True:
+        judged = judge_night(hands, calendar, occurrence)
+        if judged.verdict is not None:
+            return note_night(hands, key, occurrence, judged.verdict, judged.reason)
+        if judged.wait <= timedelta(0):
+            return None
+        hands.sleep(min(judged.wait, LOOK_AGAIN).total_seconds())
+
+
 def _until(moment: datetime, now: datetime) -> float:
     return (moment - now).total_seconds()
 
@@ -84,7 +116,19 @@ def what_next(running: Running) -> Action:
     profile = running.bench.fleet.profile(running.plan.profile)
     with hands.ledger.reading() as book:
         view = rollouts.read_view(book, running.lease.rollout_id)
+        hold = company_hold(book, running.plan, running.tenant.gap, hands.clock())
+    calendar = running.calendar
+    view = replace(view, hold=hold, barred=barred(hands, calendar, running.plan.window_end))
+    _note_overrides(running, calendar)
     return next_action(running.plan, view, hands.clock(), profile.roll_back)
+
+
+def _note_overrides(running: Running, calendar: TenantCalendar) -> None:
+    """Write down which signed overrides this night rests on: they stand in the report."""
+    hands = running.bench.hands
+    used = needed_overrides(hands, calendar, hands.almanac(), running.plan.window_end)
+    for override in used:
+        note_step(running, used_step(override.morning, override.identity), override.reason)
 
 
 def hooks_of(running: Running, when: str) -> tuple[tuple[str, ...], ...]:

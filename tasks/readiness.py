@@ -12,6 +12,7 @@ from tasks.show import plain
 from tasks.submitting import Futures, after, settled
 from tasks.workbench import Running, Workbench
 from wavemend.execution.looks import look_and_record
+from wavemend.fleet import RolloutKind
 from wavemend.ledger import audit, rollouts
 from wavemend.ledger import readiness as ledger
 from wavemend.ledger.readiness import Occasion
@@ -37,14 +38,15 @@ def check(
     *,
     deep: bool,
     until: datetime | None = None,
+    kind: str = RolloutKind.PATCH,
 ) -> Readiness:
     """Look whether one host is ready; one that is off is switched on where the fleet says how.
 
-    `until`: from then on none is.
+    `until`: from then on none is. `kind`: what it is to be ready for.
     """
     host = bench.fleet.host(name)
     found = check_host(
-        bench.hands, host, bench.fleet.profile(profile), occasion, deep=deep, until=until
+        bench.hands, host, bench.fleet.profile(profile), occasion, deep=deep, until=until, kind=kind
     )
     log = run_log()
     played = "SIMULATED host, " if host.simulated else ""
@@ -70,17 +72,17 @@ def ready_group(
 
     What else the rule means is decided when the plan is made: it names who is left out and why.
     """
-    rule = bench.fleet.profile(profile).unready
+    rule, kind = bench.fleet.profile(profile).unready, _kind(bench, rollout_id)
     done = earlier
 
     def again(names: Sequence[str]) -> Sequence[Readiness]:
         nonlocal done
         done = [after(earlier, look_again, bench, name, rollout_id) for name in names]
-        return [judge_look(look) for look in settled(done)]
+        return [judge_look(look, kind=kind) for look in settled(done)]
 
     until_ready(
         bench.hands,
-        [judge_look(look) for look in looks],
+        [judge_look(look, kind=kind) for look in looks],
         again=again,
         answer=_answer(bench, rollout_id, rule),
         notify=lambda reason: _notify(bench, rollout_id, reason),
@@ -100,7 +102,7 @@ def ready_wave(
         window_start=plan.window_start,
         name=f"wave {wave.name}",
     )
-    rule = bench.fleet.profile(plan.profile).unready
+    rule, kind = bench.fleet.profile(plan.profile).unready, _kind(bench, plan.rollout)
     done: Futures = []
 
     def look(names: Sequence[str]) -> Sequence[Readiness]:
@@ -115,6 +117,7 @@ def ready_wave(
                 occasion,
                 deep=False,
                 until=plan.last_start,
+                kind=kind,
             )
             for name in names
         ]
@@ -128,6 +131,12 @@ def ready_wave(
         notify=lambda reason: _notify(bench, plan.rollout, reason),
     )
     return done, "" if verdict.go_on else verdict.reason
+
+
+def _kind(bench: Workbench, rollout_id: str) -> str:
+    """Return what a rollout does to its hosts: they need not be ready for more than that."""
+    with bench.hands.ledger.reading() as book:
+        return rollouts.get_rollout(book, rollout_id).kind
 
 
 def _answer(

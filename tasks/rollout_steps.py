@@ -20,6 +20,7 @@ from wavemend.reporting import WrittenReport, write_rollout_report
 from wavemend.rollout import GateNumbers
 from wavemend.steps import waves
 from wavemend.steps.freeze import freeze_plan
+from wavemend.steps.freeze_repairs import freeze_repairs
 from wavemend.steps.freeze_restarts import freeze_restarts
 
 CLOSED_EVENT = "wavemend.rollout.closed"
@@ -31,13 +32,16 @@ def freeze(bench: Workbench, lease: Lease) -> Plan:
     """Match, rank and plan; the plan's digest is what is approved and what runs."""
     with bench.hands.ledger.reading() as book:
         row = rollouts.get_rollout(book, lease.rollout_id)
-    if row.kind == RolloutKind.RESTART:
-        plan = freeze_restarts(bench.hands, lease, row, bench.fleet)
-    else:
-        assessor = bench.assessor()
-        for warning in assessor.intelligence.warnings:
-            run_log().warning("%s", warning)
-        plan = freeze_plan(bench.hands, lease, row, bench.fleet, assessor)
+    match RolloutKind(row.kind):
+        case RolloutKind.RESTART:
+            plan = freeze_restarts(bench.hands, lease, row, bench.fleet)
+        case RolloutKind.REPAIR:
+            plan = freeze_repairs(bench.hands, lease, row, bench.fleet)
+        case _:
+            assessor = bench.assessor()
+            for warning in assessor.intelligence.warnings:
+                run_log().warning("%s", warning)
+            plan = freeze_plan(bench.hands, lease, row, bench.fleet, assessor)
     run_log().info("plan %s: %d hosts", plan.digest, len(plan.hosts))
     return plan
 

@@ -60,7 +60,8 @@ def show_plan(plan: Plan) -> None:
             host = plan.host(name)
             shown = _named(name, simulated=host.simulated)
             rows += [_package_row(wave.name, shown, package) for package in host.packages]
-            if not host.packages:
+            rows += [_row(wave.name, shown, note=f"repair: {item}") for item in host.repairs]
+            if not host.changes_packages:
                 rows.append(_row(wave.name, shown, note="is only restarted"))
             rows += [
                 _row(wave.name, shown, left.name, left.installed, "stays", note=left.reason)

@@ -6,16 +6,20 @@ from threading import Lock
 
 from blocks.site import WavemendSite
 from tasks.operating import operate
+from wavemend.calendar.almanac import Almanac
+from wavemend.calendar.declared import TenantCalendar
 from wavemend.errors import FleetError
 from wavemend.execution.hands import Hands
 from wavemend.feeds import DEFAULT_FEEDS
 from wavemend.feeds.intelligence import load_intelligence
-from wavemend.fleet import Fleet, Tenant
+from wavemend.fleet import Fleet, RolloutKind, Tenant
+from wavemend.fleet_limits import FleetLimits, HostLimits
 from wavemend.ledger.intake import current_fleet, digest_in_force, fleet_of, remembered_states
 from wavemend.ledger.rollouts import Lease
 from wavemend.ledger.store import Ledger
 from wavemend.plans import Plan
-from wavemend.site import Site, hands_of
+from wavemend.policy.emergencies import calendar_for
+from wavemend.site import Site, almanac_of, hands_of
 from wavemend.steps.assess import Assessor
 
 
@@ -68,15 +72,18 @@ class Running:
     is not started.
     """
 
-    __slots__ = ("_in_force", "_lock", "bench", "lease", "plan")
+    __slots__ = ("_almanac", "_in_force", "_limits", "_lock", "bench", "lease", "plan")
 
     def __init__(self, bench: Workbench, lease: Lease, plan: Plan) -> None:
         ledger = bench.hands.ledger
         with ledger.reading() as book:
             planned = fleet_of(book, plan.fleet_digest)
             self._in_force = current_fleet(book)
+        self._limits = FleetLimits(self._in_force)
+        self._almanac = almanac_of(bench.site, self._in_force)
         self._lock = Lock()
-        self.bench = Workbench(bench.site, planned, operating_hands(bench.site, ledger, planned))
+        hands = replace(operating_hands(bench.site, ledger, planned), almanac=self.almanac)
+        self.bench = Workbench(bench.site, planned, hands)
         self.lease = lease
         self.plan = plan
 
@@ -85,12 +92,35 @@ class Running:
         with self._lock, self.bench.hands.ledger.reading() as book:
             if digest_in_force(book) != self._in_force.digest:
                 self._in_force = current_fleet(book)
+                self._limits = FleetLimits(self._in_force)
+                self._almanac = almanac_of(self.bench.site, self._in_force)
             return self._in_force
+
+    def almanac(self) -> Almanac:
+        """Return what the calendars in force hold: a freeze may name another one by now."""
+        self.in_force()
+        return self._almanac()
+
+    def limits(self, host: str) -> HostLimits:
+        """Return what other hosts mean for the start of one, by the fleet last in force."""
+        return self._limits.of(host)
 
     @property
     def tenant(self) -> Tenant:
         """The company as it is in force."""
         return _tenant_of(self.plan.tenant, self.bench.fleet, self.in_force())
+
+    @property
+    def calendar(self) -> TenantCalendar:
+        """What can close the window for the company, as it is in force."""
+        try:
+            calendar = self.in_force().calendar_of(self.plan.tenant)
+        except FleetError:  # taken out: nobody may sign for it any more
+            planned = self.bench.fleet.calendar_of(self.plan.tenant)
+            return replace(planned, approvers=())
+        if self.plan.kind == RolloutKind.EMERGENCY:
+            return calendar_for(calendar, self.tenant.emergency)
+        return calendar
 
 
 def _tenant_of(name: str, planned: Fleet, in_force: Fleet) -> Tenant:

@@ -96,7 +96,7 @@ def _prepare_home(lab: DemoLab) -> None:
     feeds = ROOT / "examples" / "feeds"
     fleet = HOME / "fleet.yaml"
     fleet.write_text(fleet_text(lab, feeds, datetime.now(UTC)))
-    _wavemend("fleet", "apply", str(fleet))
+    _wavemend("fleet", "apply", str(fleet), "--yes")
     _wavemend("feeds", "refresh", "--from", str(feeds))
 
 

@@ -178,3 +178,10 @@ class EnvironmentUnfit(WavemendError):
 
     code = "WM900"
     exit_code = 18
+
+
+class ViewRefused(WavemendError):
+    """A command that one company's view does not have: it shows or touches other companies."""
+
+    code = "WM910"
+    exit_code = 19

@@ -13,6 +13,7 @@ from wavemend.findings import Finding
 from wavemend.hosts import Host
 from wavemend.observations import Assessment, FeedDay, Ranked, subject_of
 from wavemend.policy.profiles import Profile, Updates
+from wavemend.policy.resolving import Settings, settings_of_profile
 from wavemend.scoring import Lane, Priority
 from wavemend.scoring.dues import is_limited
 
@@ -58,6 +59,8 @@ class Standing:
     host: Host
     profile: Profile | None
     """None: the host is unmanaged, no rollout ever changes it."""
+    settings: Settings | None = None
+    """What policies say of the host; None: the profile alone was asked."""
 
 
 def explain_finding(
@@ -258,13 +261,20 @@ def _offered(finding: Finding, standing: Standing | None) -> Iterable[str]:
         yield f"{offers}, but {host.name} is unmanaged: no profile fits it, so no rollout does it."
         yield "Give it a profile in the fleet file, or install the fix by hand."
         return
-    if profile.updates is Updates.SECURITY and not finding.cve:
+    settings = standing.settings or settings_of_profile(profile)
+    if settings.updates is Updates.SECURITY and not finding.cve:
         yield (
-            f"{offers}, but profile {profile.name} takes only security updates: a rollout takes "
-            "it only where its source is a security one. Else install it by hand."
+            f"{offers}, but {settings.sources['updates']} takes only security updates: a rollout "
+            "takes it only where its source is a security one. Else install it by hand."
         )
         return
-    yield f"{offers}; the next rollout of its profile takes it."
+    if settings.rules or settings.defer:
+        yield (
+            f"{offers}; the next rollout of its profile takes it unless a policy holds it back: "
+            f"`wavemend policy test {host.name}` says which rule decides."
+        )
+    else:
+        yield f"{offers}; the next rollout of its profile takes it."
     if host.critical:
         yield (
             f"{host.name} is critical: it changes only after a signed approval, "

@@ -8,15 +8,19 @@ import json
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from enum import StrEnum
 from typing import Protocol, TypeVar
 
+from wavemend.calendar.declared import CalendarSource, DutyRule, Freeze, Roster, TenantCalendar
 from wavemend.calendar.windows import Window
 from wavemend.declarations import Declaration
 from wavemend.documents import canonical, from_document, sha256, to_document
 from wavemend.errors import FleetError
 from wavemend.hosts import Host
+from wavemend.policy.limits import NO_EMERGENCY_RULE, Budget, Dependency, EmergencyRule
 from wavemend.policy.profiles import Profile, RebootRule
+from wavemend.policy.settings import Policy
 from wavemend.policy.waivers import Waiver
 from wavemend.selectors import Selector
 
@@ -58,6 +62,11 @@ class Tenant:
     """Whoever asked for the plan cannot approve it."""
     compliance: str = "bod-26-04"
     """Name of the compliance profile that sets its due dates."""
+    gap: timedelta | None = None
+    """Least time between the verified end of one group and the start of the next, over all its
+    rollouts: then one group at a time. None: each rollout keeps its own gaps and no others."""
+    duty: DutyRule | None = None
+    emergency: EmergencyRule = NO_EMERGENCY_RULE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,12 +110,20 @@ class FeedSettings:
     """Address by feed, where it is not the feed's own."""
 
 
+EMERGENCY_WINDOW = "emergency"
+"""Stands where a window's name does: an emergency rollout makes its own opening."""
+
+
 class RolloutKind(StrEnum):
     """What a rollout does to its hosts."""
 
     PATCH = "patch"
     RESTART = "restart"
     """Only restarts those that wait for it, where restarts have a window of their own."""
+    EMERGENCY = "emergency"
+    """Patches what exploited vulnerabilities touch, in an opening of its own that starts now."""
+    REPAIR = "repair"
+    """Only mends what an earlier transaction left half done; each host needs a signature."""
 
 
 @dataclass(frozen=True, slots=True, order=True, kw_only=True)
@@ -148,6 +165,13 @@ class Fleet:
     """Accepted risks, sorted by id, the ones that ran out too: they are part of the history."""
     managers: tuple[Declaration, ...] = ()
     """Declared managers, sorted by name, with everything their files say."""
+    policies: tuple[Policy, ...] = ()
+    """In the order of the file; two of one level say nothing different of one host."""
+    budgets: tuple[Budget, ...] = ()
+    dependencies: tuple[Dependency, ...] = ()
+    calendars: tuple[CalendarSource, ...] = ()
+    freezes: tuple[Freeze, ...] = ()
+    rosters: tuple[Roster, ...] = ()
     source_path: str = ""
     """The file it was read from; relative references start in its folder. Not in the digest."""
     digest: str = ""
@@ -185,6 +209,21 @@ class Fleet:
         """Return one host. Raises FleetError when there is none of that name."""
         return _find("host", self.hosts, name)
 
+    def calendar_of(self, tenant: str) -> TenantCalendar:
+        """Return what closes an open window for a company. Raises FleetError for an unknown one."""
+        found = self.tenant(tenant)
+        return TenantCalendar(
+            tenant=found.name,
+            zone=found.zone,
+            freezes=tuple(item for item in self.freezes if item.tenant in {"", tenant}),
+            duty=found.duty,
+            approvers=found.approvers,
+        )
+
+    def dependencies_of(self, tenant: str) -> tuple[Dependency, ...]:
+        """Return the orders that hold for a company's hosts, those of all companies too."""
+        return tuple(item for item in self.dependencies if item.tenant in {"", tenant})
+
     def waivers_of(self, tenant: str) -> tuple[Waiver, ...]:
         """Return the waivers that speak of a company's hosts, the global ones too."""
         return tuple(waiver for waiver in self.waivers if waiver.tenant in {"", tenant})
@@ -207,10 +246,11 @@ class Fleet:
 
     def restarts(self) -> tuple[RolloutKey, ...]:
         """Return each company and profile whose restarts have a window of their own, sorted."""
+        asked = any(policy.reboot not in {None, RebootRule.NEVER} for policy in self.policies)
         windows = {
             profile.name: profile.reboots.window
             for profile in self.profiles
-            if profile.reboots.window and profile.reboot is not RebootRule.NEVER
+            if profile.reboots.window and (asked or profile.reboot is not RebootRule.NEVER)
         }
         keys = {
             RolloutKey(
@@ -224,15 +264,35 @@ class Fleet:
         }
         return tuple(sorted(keys))
 
+    def repairs(self) -> tuple[RolloutKey, ...]:
+        """Return a repair for each rollout of updates, in the same window, sorted."""
+        return tuple(replace(key, kind=RolloutKind.REPAIR) for key in self.rollouts())
+
+    def emergencies(self) -> tuple[RolloutKey, ...]:
+        """Return one emergency rollout for each company and profile that have hosts, sorted."""
+        pairs = sorted({(key.tenant, key.profile) for key in self.rollouts()})
+        return tuple(
+            RolloutKey(
+                tenant=tenant,
+                profile=profile,
+                window=EMERGENCY_WINDOW,
+                kind=RolloutKind.EMERGENCY,
+            )
+            for tenant, profile in pairs
+        )
+
     def members(self, key: RolloutKey) -> tuple[Host, ...]:
         """Return the hosts of one rollout, sorted by name.
 
-        Of a restart: the company's hosts of that profile, in whichever window they are patched.
+        Of a restart or an emergency: the company's hosts of that profile, in whichever window they
+        are patched.
+        Of a repair: those that are patched in the same window.
         """
-        if key.kind == RolloutKind.RESTART:
+        if key.kind in {RolloutKind.RESTART, RolloutKind.EMERGENCY}:
             mine = (key.tenant, key.profile)
             return tuple(host for host in self.hosts if (host.tenant, host.profile) == mine)
-        return tuple(host for host in self.hosts if host.profile and _key_of(host) == key)
+        patches = replace(key, kind=RolloutKind.PATCH)
+        return tuple(host for host in self.hosts if host.profile and _key_of(host) == patches)
 
 
 def fleet_from_document(document: bytes, digest: str, *, source_path: str = "") -> Fleet:

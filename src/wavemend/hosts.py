@@ -40,6 +40,17 @@ DEFAULT_OPTIONS = ManagerOptions()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OwnWords:
+    """What a host's own entry says of what policies speak of, too: nothing is nearer to it."""
+
+    window: str = ""
+    critical: bool | None = None
+
+
+NO_OWN_WORDS = OwnWords()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
     """One managed machine, as declared in the fleet, with everything inherited filled in."""
 
@@ -60,6 +71,8 @@ class Host:
     profile: str = ""
     """Empty: no profile matches, so the host is unmanaged: reported, never patched."""
     window: str = ""
+    zone: str = ""
+    """IANA zone of the device; its company's where it names none itself."""
     labels: Mapping[str, str] = field(default_factory=dict)
     critical: bool = False
     """Critical hosts change only with a recorded, signed approval of the exact plan."""
@@ -67,6 +80,15 @@ class Host:
     """Reachable from the internet; decides due dates together with KEV and SSVC."""
     simulated: bool = False
     """Played by wavemend's own simulation; said in every view, log and report."""
+    own: OwnWords = NO_OWN_WORDS
+    """From where `window` and `critical` come is worked out again with it."""
+
+
+LOCK_LEFT_BEHIND = "nobody: a killed pacman left its lock, a repair removes it"
+"""In place of who holds the package manager's lock, where no process does."""
+
+DEAD_LOCK = "the package manager's lock, which nobody holds"
+"""The same among what is half done."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,6 +244,19 @@ class Facts:
             branch = "edge" if "_" in version else ".".join(version.split(".")[:2])
             names[1:] = [f"alpine-{branch}"]
         return tuple(dict.fromkeys(name for name in names if name))
+
+    @property
+    def defects(self) -> tuple[str, ...]:
+        """What an earlier transaction left half done, in words: what a repair is for."""
+        packages = (
+            f"{package.name} {package.version} ({package.status})" for package in self.broken
+        )
+        return (*packages, *((DEAD_LOCK,) if self.has_dead_lock else ()))
+
+    @property
+    def has_dead_lock(self) -> bool:
+        """True when the package manager's lock is there, and no process holds it."""
+        return self.lock_holder == LOCK_LEFT_BEHIND
 
     def version_of(self, name: str, arch: str = "") -> str:
         """Return the installed, whole version of a package, or an empty string."""

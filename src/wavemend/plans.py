@@ -60,6 +60,19 @@ class PlannedHost:
     packages: tuple[PlannedPackage, ...]
     left_out: tuple[LeftOut, ...] = ()
     reboot: str = "never"
+    system: str = ""
+    """Id and version of its operating system, `debian 12`."""
+    takes_seconds: int = 0
+    """How long its change is expected to take; 0: nobody estimated it."""
+    at_most_seconds: int = 0
+    """How long 95 of 100 such changes take: it is not started when less is left of the window."""
+    repairs: tuple[str, ...] = ()
+    """What a repair is to mend, as `Facts.defects` said; empty: the plan is of another kind."""
+
+    @property
+    def changes_packages(self) -> bool:
+        """False for a host that is only restarted."""
+        return bool(self.packages or self.repairs)
 
     def targets(self) -> tuple[Target, ...]:
         """Return the exact versions asked for, in the plan's order of priority."""
@@ -137,6 +150,12 @@ class Plan:
     waves: tuple[PlannedWave, ...]
     excluded: tuple[ExcludedHost, ...]
     schema: str = SCHEMA
+    kind: str = "patch"
+    """What the rollout does, see `RolloutKind`."""
+    about: tuple[str, ...] = ()
+    """CVEs and packages it takes and nothing else, sorted; empty: whatever is pending."""
+    all_signed: bool = False
+    """True: no host changes without a signature, critical or not."""
 
     def __post_init__(self) -> None:
         placed = [name for wave in self.waves for name in wave.hosts]
@@ -161,6 +180,10 @@ class Plan:
         if name not in self._by_name:
             raise PlanError(f"the plan has no host {name}")
         return self._by_name[name]
+
+    def needs_signature(self, name: str) -> bool:
+        """Say whether a host changes only with a recorded approval of this plan."""
+        return self.all_signed or self.host(name).critical
 
     def wave_of(self, name: str) -> PlannedWave:
         """Return the wave a host is in. Raises PlanError when it is in none."""
@@ -190,4 +213,8 @@ def load_plan(document: bytes, digest: str) -> Plan:
             f"the stored plan is not the one called {digest}",
             hint="the ledger was changed from outside; run `wavemend audit verify`",
         )
-    return from_document(Plan, document)
+    plan = from_document(Plan, document)
+    # The bytes that were approved are its identity: written anew, a plan of an older version
+    # would have today's fields too, and another digest.
+    vars(plan)["digest"] = digest
+    return plan

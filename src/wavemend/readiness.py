@@ -4,12 +4,13 @@ A problem that blocks keeps its host out of the transaction, as an outcome with 
 that does not is told, so that somebody can look before the night.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 
-from wavemend.hosts import Facts, FreeSpace
+from wavemend.fleet import RolloutKind
+from wavemend.hosts import DEAD_LOCK, Facts, FreeSpace
 from wavemend.observations import Look
 from wavemend.outcomes import Outcome
 from wavemend.packages import Transaction
@@ -51,6 +52,12 @@ class Check(StrEnum):
     TRANSACTION = "transaction"
     JOURNAL = "journal"
 
+
+NO_OBSTACLE: Mapping[str, frozenset[Check]] = {
+    RolloutKind.RESTART: frozenset({Check.SPACE, Check.REPOSITORIES}),
+    RolloutKind.REPAIR: frozenset({Check.PACKAGES}),
+}
+"""What keeps no host from a rollout of that kind, which brings no update in."""
 
 _WAYS_OUT = {
     Check.OFF: "switch it on, or take it out of the fleet",
@@ -94,13 +101,17 @@ class Readiness:
 
 
 def judge_look(
-    look: Look, transaction: Transaction | None = None, *, strangers: Sequence[str] = ()
+    look: Look,
+    transaction: Transaction | None = None,
+    *,
+    strangers: Sequence[str] = (),
+    kind: str = RolloutKind.PATCH,
 ) -> Readiness:
     """Say what is wrong with a host that was just looked at.
 
     `transaction`: the rehearsal of what is pending, where there was one: its sizes are compared
     with the free space, and a refusal is a problem. `strangers`: attempts in the host's own
-    journal that the ledger does not know of.
+    journal that the ledger does not know of. `kind`: what the host is to be ready for.
     """
     if look.facts is None:
         return Readiness(host=look.host, problems=(_unseen(look),))
@@ -114,7 +125,9 @@ def judge_look(
         problems.append(Problem(check=Check.JOURNAL, reason=reason, hint=hint))
     if transaction is not None:
         problems += _transaction_problems(look.facts, transaction)
-    return Readiness(host=look.host, problems=tuple(problems))
+    no_obstacle = NO_OBSTACLE.get(kind, frozenset())
+    told = (replace(p, blocks=p.blocks and p.check not in no_obstacle) for p in problems)
+    return Readiness(host=look.host, problems=tuple(told))
 
 
 def outcome_of(look: Look) -> Outcome:
@@ -135,14 +148,15 @@ def _facts_problems(facts: Facts) -> Iterator[Problem]:
         yield Problem(check=Check.CLOCK, reason=reason, hint="mend its time service")
     for space in facts.free_space:
         yield from _space(space)
-    if facts.broken:
-        names = ", ".join(f"{p.name} ({p.status})" for p in facts.broken)
+    if facts.defects:
+        names = [f"{p.name} ({p.status})" for p in facts.broken]
+        names += [DEAD_LOCK] if facts.has_dead_lock else []
         yield Problem(
             check=Check.PACKAGES,
-            reason=f"packages are not whole: {names}",
-            hint="an earlier transaction was cut or failed: finish it on the host first",
+            reason=f"packages are not whole: {', '.join(names)}",
+            hint="an earlier transaction was cut or failed: `wavemend repair COMPANY` finishes it",
         )
-    if facts.lock_holder:
+    if facts.lock_holder and not facts.has_dead_lock:
         reason = f"the package manager is in use by {facts.lock_holder}"
         yield Problem(check=Check.LOCK, reason=reason, hint="wait for it, or stop it at its source")
     if facts.scheduled_shutdown:

@@ -38,6 +38,7 @@ __all__ = [
     "Done",
     "Gap",
     "GateNumbers",
+    "Hold",
     "JudgeGate",
     "Prepare",
     "Report",
@@ -47,18 +48,12 @@ __all__ = [
     "Soak",
     "Standing",
     "Verify",
-    "common_cause",
     "errors_in",
     "in_flight",
     "judge_errors",
     "judge_gate",
     "next_action",
 ]
-
-LOST_TOGETHER = 3
-LOST_WITHIN = timedelta(seconds=60)
-"""Hosts that vanish independently do not do so three in a minute: it is the bastion, the network
-or the update itself, and the next host would be the fourth."""
 
 
 class AttemptState(StrEnum):
@@ -105,6 +100,14 @@ class AttemptView:
         return self.outcome is None or self.is_bad
 
 
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Until when something else keeps the next group back, and what."""
+
+    until: datetime
+    reason: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolloutView:
     """What the ledger says about one rollout at one moment."""
@@ -119,6 +122,10 @@ class RolloutView:
     """Why the kill switch is engaged; empty when it is not."""
     halted: str = ""
     """Why this rollout stopped itself, for good; empty when it did not."""
+    barred: str = ""
+    """Why calendars forbid a start now; empty when none does."""
+    hold: Hold | None = None
+    """What keeps the next group of this rollout back for now: others of its company."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,20 +194,6 @@ def in_flight(wave: PlannedWave, view: RolloutView) -> int:
     return sum(attempt.uses_budget for name, attempt in view.attempts.items() if name in members)
 
 
-def common_cause(attempts: Mapping[str, AttemptView]) -> str:
-    """Name the hosts that were lost together, within a minute; empty when there are not three.
-
-    A lost host counts when its job runs, and when it ended unreachable: before its start too.
-    """
-    lost = sorted((view.lost_at, name) for name, view in attempts.items() if view.lost_at)
-    for (first, _), (last, _) in zip(lost, lost[LOST_TOGETHER - 1 :], strict=False):
-        if last - first <= LOST_WITHIN:
-            names = [name for at, name in lost if first <= at <= first + LOST_WITHIN]
-            more = f" and {len(names) - 10} more" if len(names) > 10 else ""
-            return f"common cause: lost within a minute: {', '.join(sorted(names)[:10])}{more}"
-    return ""
-
-
 def _wave_to_take_back(plan: Plan, view: RolloutView) -> RollBackWave | None:
     """Return the pilot that is to be taken back because one of its hosts was, if there is one."""
     for wave in plan.waves:
@@ -244,6 +237,8 @@ def _step_before_waves(plan: Plan, view: RolloutView, now: datetime) -> Action |
     if now >= plan.last_start:
         # Nothing will be started any more, so nothing is prepared, and no hook is run.
         return Close("window: the cut-off has passed", _untouched(plan, view))
+    if plan.all_signed and (asking := _signature(plan, plan.waves[0], view, now)):
+        return asking
     later = {name for wave in plan.waves if wave.kind == "critical" for name in wave.hosts}
     names = (host.name for host in plan.hosts if host.name not in later)
     return Prepare(_with_packages(plan, names))
@@ -251,7 +246,7 @@ def _step_before_waves(plan: Plan, view: RolloutView, now: datetime) -> Action |
 
 def _with_packages(plan: Plan, names: Iterable[str]) -> tuple[str, ...]:
     """A host that is only restarted has nothing that a restore point could bring back."""
-    return tuple(name for name in names if plan.host(name).packages)
+    return tuple(name for name in names if plan.host(name).changes_packages)
 
 
 def _within_wave(plan: Plan, wave: PlannedWave, view: RolloutView, now: datetime) -> Action:
@@ -264,23 +259,37 @@ def _within_wave(plan: Plan, wave: PlannedWave, view: RolloutView, now: datetime
     # Errors beyond the limit stop the issuing of further hosts at once, inside the wave.
     if errors_in(wave, view) > wave.max_errors:
         return Close(f"gate {wave.name}: {judge_errors(wave, view)}", _untouched(plan, view))
-    if wave.kind == "critical":
-        if view.standing is Standing.REJECTED:
-            return Close("rejected by the approver", _untouched(plan, view))
-        if now >= plan.last_start:
-            return Close("window: no approval before the cut-off", _untouched(plan, view))
-        if view.standing is Standing.NONE:
-            return AskApproval(wave)
+    if wave.kind == "critical" and (asking := _signature(plan, wave, view, now)):
+        return asking
+    return _not_yet(plan, wave, view, now) or _begin_wave(plan, wave, waiting, view)
+
+
+def _signature(plan: Plan, wave: PlannedWave, view: RolloutView, now: datetime) -> Action | None:
+    """Return what is done for want of a signature; None when there is one."""
+    if view.standing is Standing.REJECTED:
+        return Close("rejected by the approver", _untouched(plan, view))
     if now >= plan.last_start:
-        return Close("window: the cut-off has passed", _untouched(plan, view))
+        return Close("window: no approval before the cut-off", _untouched(plan, view))
+    return AskApproval(wave) if view.standing is Standing.NONE else None
+
+
+def _not_yet(plan: Plan, wave: PlannedWave, view: RolloutView, now: datetime) -> Action | None:
+    """Wait for a gap, this rollout's or the company's, but not beyond the cut-off."""
+    if now >= plan.last_start:
+        waited = f" while it waited: {view.hold.reason}" if view.hold else ""
+        return Close(f"window: the cut-off has passed{waited}", _untouched(plan, view))
     if (until := _gap_until(plan, wave, view)) and now < until:
         return Gap(wave, until)
-    return _begin_wave(plan, wave, waiting, view)
+    if view.hold and now < view.hold.until:
+        return Gap(wave, min(view.hold.until, plan.last_start))
+    return None
 
 
 def _begin_wave(
     plan: Plan, wave: PlannedWave, waiting: tuple[str, ...], view: RolloutView
 ) -> Action:
+    if view.barred:
+        return Close(view.barred, _untouched(plan, view))
     # A snapshot holds a machine still: critical hosts get theirs only with the approval.
     prepare = Prepare(_with_packages(plan, waiting), step=f"prepared {wave.name}")
     if wave.kind == "critical" and prepare.hosts and prepare.step not in view.steps:

@@ -15,7 +15,7 @@ from shutil import which
 
 from wavemend.errors import ApprovalRefused
 
-NAMESPACES = frozenset({"patch-approval", "feed-override"})
+NAMESPACES = frozenset({"patch-approval", "feed-override", "night-override"})
 """What a line of the signers file may limit its key to; ssh-keygen holds it to that."""
 APPROVALS_ONLY = frozenset({"patch-approval"})
 VERIFY_SECONDS = 20

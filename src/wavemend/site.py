@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from wavemend.calendar.almanac import Almanac
 from wavemend.errors import FleetError, LoginRefused, SecretMissing
 from wavemend.execution.hands import Hands
 from wavemend.fleet import Fleet, LoginSpec
@@ -19,6 +21,9 @@ from wavemend.managers import MANAGERS, Manager
 from wavemend.references import resolve, uses_agent
 from wavemend.transport import Login, Transport
 from wavemend.transports import TRANSPORTS
+
+if TYPE_CHECKING:
+    from wavemend.calendar.reading import AlmanacReader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +43,11 @@ class Site:
         return self.home / "feeds"
 
     @property
+    def calendars(self) -> Path:
+        """Last good copies of calendars and rosters from addresses."""
+        return self.home / "calendars"
+
+    @property
     def reports(self) -> Path:
         """One folder per rollout."""
         return self.home / "reports"
@@ -52,11 +62,12 @@ class Site:
         """Who may approve, with which key."""
         return Path(self.signers) if self.signers else self.home / "signers"
 
-    def open_ledger(self) -> Ledger:
-        """Open this installation's ledger, made and migrated as needed."""
+    def open_ledger(self, tenant: str = "") -> Ledger:
+        """Open this installation's ledger, made and migrated as needed; of one company, or all."""
         if not self.ledger:
-            return open_ledger(f"sqlite:///{self.home / 'ledger.db'}")
-        return open_ledger(resolve(self.ledger, base=self.home, environ=os.environ).strip())
+            return open_ledger(f"sqlite:///{self.home / 'ledger.db'}", tenant)
+        url = resolve(self.ledger, base=self.home, environ=os.environ).strip()
+        return open_ledger(url, tenant)
 
 
 def site_from_environment(environ: Mapping[str, str]) -> Site:
@@ -81,9 +92,8 @@ def _settle_memory() -> None:
     """Keep what is loaded by now out of the garbage collector's walks, once per process.
 
     It lives as long as the process. Walking it again and again is up to half of the CPU that a
-    look at a host costs.
+    look at a host costs. What is garbage by now stays as well: less than one walk would cost.
     """
-    gc.collect()
     gc.freeze()
 
 
@@ -100,7 +110,22 @@ def hands_of(site: Site, ledger: Ledger, fleet: Fleet) -> Hands:
         token=lambda: secrets.token_hex(16),
         stop_file=site.stop_file,
         signers_file=site.signers_file,
+        almanac=almanac_of(site, fleet),
     )
+
+
+def almanac_of(site: Site, fleet: Fleet) -> Callable[[], Almanac]:
+    """Return what reads this fleet's calendars and rosters: cheap to ask again and again."""
+
+    @cache
+    def reader() -> "AlmanacReader":
+        # What reads calendars takes longer to load than most commands to run, and than a look at
+        # twenty hosts: only who asks needs it.
+        from wavemend.calendar.reading import AlmanacReader, declared_by
+
+        return AlmanacReader(declared=declared_by(fleet), folder=site.calendars)
+
+    return lambda: reader().read(utc_now())
 
 
 def _connector(fleet: Fleet) -> Callable[[Host], Transport]:
@@ -150,14 +175,14 @@ def _resolved(spec: LoginSpec, base: Path) -> Login:
 
 def _managers(fleet: Fleet) -> Callable[[Host], Manager]:
     """Return who drives a host's packages: a built-in manager, or one the fleet declares."""
-    from wavemend.managers.declared import DeclaredManager
-
     declared = {declaration.name: declaration for declaration in fleet.managers}
 
     def manager(host: Host) -> Manager:
         if host.manager in MANAGERS:
             return MANAGERS[host.manager](host.options)
         if host.manager in declared:
+            from wavemend.managers.declared import DeclaredManager
+
             return DeclaredManager(declaration=declared[host.manager])
         raise FleetError(
             f"host {host.name}: there is no manager {host.manager!r}",

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench import feeds, scoring
+from tests.bench import feeds, planning, scoring
 from tests.bench.matching import bench_matching
 from tests.bench.rivals import bench_rivals
 from wavemend.hosts import Host
@@ -43,6 +43,7 @@ def main() -> int:
     scoring.main()
     feeds.main()
     bench_matching()
+    planning.main()
     print("\nAgainst the field, on the same real hosts; this takes some minutes")
     bench_rivals()
     return 0

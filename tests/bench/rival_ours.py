@@ -1,180 +1,153 @@
 """Our side of the comparison with the field: a scan, and a patch run with nothing to do.
 
-A process of its own per run, as the others are: `python -m tests.bench.rival_ours WHAT FOLDER`.
+A process of its own per run, as the others are: `python -m tests.bench.rival_ours WHAT FOLDER
+AT_ONCE`. Each does what the flows do, through the same functions, without Prefect: the fleet comes
+from the ledger, every look is written into it before the next host has its turn.
 """
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING
 
-from tests.cases.rollouts.build import plan_of, wave
-from tests.lab.info import LabHost, LabInfo
-from wavemend.calendar.windows import Occurrence
-from wavemend.execution.attempt import attempt_host
 from wavemend.execution.hands import Hands
-from wavemend.execution.looks import look, look_and_record
-from wavemend.execution.order import Order
+from wavemend.execution.looks import look_and_record
 from wavemend.fleet import Fleet, RolloutKey
 from wavemend.hosts import Host
-from wavemend.inventory.fleet_file import load_fleet
-from wavemend.ledger import rollouts
+from wavemend.ledger.intake import current_fleet
 from wavemend.observations import Look
-from wavemend.outcomes import Outcome
-from wavemend.plans import PlannedHost, PlannedPackage
 from wavemend.site import Site, hands_of
 
-ROLLOUT = "r-1"
+if TYPE_CHECKING:
+    from wavemend.ledger.rollouts import Lease
+    from wavemend.plans import Plan
+    from wavemend.steps.assess import Assessor
+
 HOUR = timedelta(hours=1)
-PACKAGES = ("openssl", "unzip", "zip")
-"""What the plan asks for, in the version that is installed already."""
-
-
-FLEET = """\
-schema: wavemend.fleet/1
-tenants:
-  - {{name: acme, title: Acme, zone: UTC, window: night}}
-windows:
-  - {{name: night, zone: UTC, start: "00:00", duration: 4h, cutoff: 1h, days: [mon]}}
-profiles:
-  - name: server
-    os: debian
-    device: server
-    manager: apt
-    updates: all
-    reboot: if_needed
-    host_deadline: 5m
-    waves: [{{name: pilot, kind: pilot, size: 1}}, {{name: broad, kind: broad}}]
-logins:
-  - {{name: default, user: {user}, key: "file:{key}", known_hosts: "file:{known_hosts}"}}
-hosts:
-"""
-
-
-def fleet_text(lab: LabInfo, hosts: Sequence[LabHost]) -> str:
-    """Return the fleet file of these hosts of the lab."""
-    lines = [
-        f"  - {{name: {host.name}, tenant: acme, profile: server,"
-        f" address: {host.address}, port: {host.port}}}"
-        for host in hosts
-    ]
-    head = FLEET.format(user=lab.user, key=lab.key, known_hosts=lab.known_hosts)
-    return "\n".join([head.rstrip(), *lines, ""])
+KEY = RolloutKey(tenant="acme", profile="server", window="night")
 
 
 def main(what: str, folder: Path, at_once: int) -> None:
-    """Run one of `scan`, `prepare`, `patch` on the fleet in a folder."""
-    fleet = load_fleet(folder / "fleet.yaml")
+    """Run one of `prepare`, `scan`, `patch` on the installation in a folder."""
     site = Site(home=folder)
     if what == "prepare":
-        for path in folder.glob("ledger.db*"):
-            path.unlink()
-    with_ledger = hands_of(site, site.open_ledger(), fleet)
-    work = {"scan": _scan, "prepare": _prepare, "patch": _patch}[what]
-    work(with_ledger, fleet, at_once)
+        _apply_fleet(site, folder / "fleet.yaml")
+        return
+    ledger = site.open_ledger()
+    ledger.check()
+    with ledger.reading() as book:
+        fleet = current_fleet(book)
+    hands = hands_of(site, ledger, fleet)
+    work = {"scan": _scan, "patch": _patch}[what]
+    work(site, hands, fleet, at_once)
 
 
-Answer = TypeVar("Answer")
+def _apply_fleet(site: Site, file: Path) -> None:
+    """Start with a new ledger that has the fleet in force: what an operator does once."""
+    from wavemend.inventory.fleet_file import load_fleet
+    from wavemend.ledger.intake import apply_fleet
+    from wavemend.site import utc_now
+
+    for path in site.home.glob("ledger.db*"):
+        path.unlink()
+    with site.open_ledger().writing() as book:
+        apply_fleet(book, load_fleet(file), actor="bench", now=utc_now())
 
 
-def _each(fleet: Fleet, at_once: int, work: Callable[[Host], Answer]) -> list[Answer]:
+def _look_at(fleet: Fleet, at_once: int, look: Callable[[Host], Look]) -> list[Look]:
     with ThreadPoolExecutor(at_once) as pool:
-        return list(pool.map(work, fleet.hosts))
-
-
-def _scan(hands: Hands, fleet: Fleet, at_once: int) -> None:
-    """Read the facts of all hosts; the others write theirs down nowhere, so it is not done here."""
-
-    def scan(host: Host) -> None:
-        seen = look(hands, host, refresh=False)
+        looks = list(pool.map(look, fleet.hosts))
+    for seen in looks:
         if seen.facts is None or not seen.facts.installed:
-            sys.exit(f"{host.name}: {seen.detail}")
+            sys.exit(f"{seen.host}: {seen.detail}")
+    return looks
 
-    _each(fleet, at_once, scan)
+
+def _scan(site: Site, hands: Hands, fleet: Fleet, at_once: int) -> None:
+    """Look at every host and write each look down, as `scan-fleet` does, index as it is."""
+
+    def scan(host: Host) -> Look:
+        return look_and_record(hands, host, purpose="scan")[1]
+
+    _look_at(fleet, at_once, scan)
 
 
-def _prepare(hands: Hands, fleet: Fleet, at_once: int) -> None:
-    """Freeze a plan whose targets are what is installed, and open its rollout in a new ledger."""
+def _patch(site: Site, hands: Hands, fleet: Fleet, at_once: int) -> None:
+    """Take a rollout to its end, as `patch-rollout` does where nothing is pending anywhere."""
+    from wavemend.ledger import rollouts
+    from wavemend.outcomes import Outcome
+    from wavemend.readiness import judge_look
+    from wavemend.reporting import write_rollout_report
+    from wavemend.steps.freeze import freeze_plan
+    from wavemend.steps.lease import hold
+    from wavemend.steps.preflight import preflight_host
+
+    rollout = _open_rollout(hands)
+
+    def look(host: Host) -> Look:
+        return preflight_host(hands, host, rollout)
+
+    with hold(hands, rollout) as lease:
+        looks = _look_at(fleet, at_once, look)
+        if unready := [seen.host for seen in looks if not judge_look(seen).ready]:
+            sys.exit(f"not ready: {', '.join(unready)}")
+        with hands.ledger.reading() as book:
+            row = rollouts.get_rollout(book, rollout)
+        plan = freeze_plan(hands, lease, row, fleet, _assessor(site, hands, fleet))
+        _to_its_end(hands, lease, fleet, plan)
+        report = write_rollout_report(
+            hands.ledger, fleet, rollout, site.reports, hands.clock()
+        ).report
+    outcomes = {host.name: host.outcome for host in report.hosts}
+    if outcomes != {host.name: Outcome.NOTHING_TO_DO for host in fleet.hosts}:
+        sys.exit(f"not what was to be measured: {outcomes}")
+
+
+def _open_rollout(hands: Hands) -> str:
+    """Open a rollout in a window that is open now; each run is one of its own."""
+    from wavemend.calendar.windows import Occurrence
+    from wavemend.ledger import rollouts
+
     now = hands.clock()
-    planned = tuple(
-        _each(
-            fleet,
-            at_once,
-            lambda host: _planned(host, look_and_record(hands, host, purpose="scan")[1]),
-        )
+    window = Occurrence(
+        window=KEY.window, start=now - HOUR, end=now + 3 * HOUR, last_start=now + 2 * HOUR
     )
-    names = [host.name for host in planned]
-    plan = replace(
-        plan_of(rollout=ROLLOUT),
-        tenant=fleet.hosts[0].tenant,
-        window_start=now - HOUR,
-        window_end=now + 3 * HOUR,
-        last_start=now + 2 * HOUR,
-        hosts=planned,
-        waves=(wave(1, *names, concurrency=at_once),),
-        excluded=(),
-    )
-    night = Occurrence(
-        window=plan.window, start=plan.window_start, end=plan.window_end, last_start=plan.last_start
-    )
-    key = RolloutKey(tenant=plan.tenant, profile=plan.profile, window=plan.window)
+    name = f"r-{hands.token()[:12]}"
     with hands.ledger.writing() as book:
-        rollouts.open_rollout(book, ROLLOUT, key, night, requester="bench", now=now)
+        rollouts.open_rollout(book, name, KEY, window, requester="bench", now=now)
+    return name
+
+
+def _assessor(site: Site, hands: Hands, fleet: Fleet) -> "Assessor":
+    """Return what judges the hosts; no feed was ever fetched here, and the plan says so."""
+    from wavemend.feeds.intelligence import load_intelligence
+    from wavemend.steps.assess import Assessor
+
+    return Assessor(fleet, load_intelligence(site.feed_cache, hands.clock()))
+
+
+def _to_its_end(hands: Hands, lease: "Lease", fleet: Fleet, plan: "Plan") -> None:
+    """Do the actions of a plan that changes no host, and end its rollout with the verdict."""
+    from wavemend.ledger import rollouts
+    from wavemend.reporting import build_report
+    from wavemend.reports import verdict_of
+    from wavemend.rollout import Done, Report, Verify, next_action
+
+    steps = {Verify: "verified", Report: "reported"}
+    while True:
+        with hands.ledger.reading() as book:
+            view = rollouts.read_view(book, lease.rollout_id)
+        action = next_action(plan, view, hands.clock())
+        if isinstance(action, Done):
+            break
+        with hands.ledger.writing() as book:
+            rollouts.record_step(book, lease, steps[type(action)], hands.clock())
+    verdict = verdict_of(build_report(hands.ledger, fleet, lease.rollout_id, hands.clock()))
     with hands.ledger.writing() as book:
-        lease = rollouts.take_lease(book, ROLLOUT, "bench", now, owner_is_dead=True)
-        rollouts.store_plan(book, lease, plan, now)
-
-
-def _planned(host: Host, seen: Look) -> PlannedHost:
-    assert seen.facts is not None, seen.detail
-    packages = []
-    for name in PACKAGES:
-        (here,) = (package for package in seen.facts.installed if package.name == name)
-        packages.append(
-            PlannedPackage(
-                name=name,
-                arch=here.arch,
-                installed=here.version,
-                target=here.version,
-                origin="bench",
-                lane="routine",
-            )
-        )
-    return PlannedHost(
-        name=host.name,
-        address=f"{host.address}:{host.port}",
-        critical=False,
-        exposed=False,
-        simulated=True,
-        machine_id=seen.facts.machine_id,
-        host_key=seen.peer_key,
-        packages=tuple(packages),
-    )
-
-
-def _patch(hands: Hands, fleet: Fleet, at_once: int) -> None:
-    """Attempt every host of the plan: each ends as `nothing_to_do`."""
-    with hands.ledger.writing() as book:
-        lease = rollouts.take_lease(book, ROLLOUT, "bench", hands.clock(), owner_is_dead=True)
-        plan = rollouts.read_plan(book, ROLLOUT)
-    assert plan is not None
-
-    def attempt(host: Host) -> None:
-        order = Order(
-            lease=lease,
-            plan=plan,
-            host=host,
-            profile=fleet.profiles[0],
-            tenant=fleet.tenants[0],
-        )
-        outcome = attempt_host(hands, order)
-        if outcome is not Outcome.NOTHING_TO_DO:
-            sys.exit(f"{host.name}: {outcome}")
-
-    _each(fleet, at_once, attempt)
+        reason = f"{verdict.answer}: {verdict.sentence}"
+        rollouts.finish_rollout(book, lease, reason, hands.clock())
 
 
 if __name__ == "__main__":

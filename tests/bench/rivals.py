@@ -3,10 +3,12 @@
 Real hosts of the lab, the same number at once for all. Each run is a process of its own, from its
 start to its end with all its children; the first host's run is measured as well, so that what a
 tool costs to start and what it costs per host can be told apart. What is asked is the same: the
-packages, what an upgrade would do, the system's state; then an upgrade that finds nothing to do.
-Each tool does it its own idiomatic way, ansible with pipelining and shared connections. The patch
-runs are not the same work to the end: ours looks at all facts, compares them with the plan and
-writes both into the ledger; theirs list the packages, upgrade, and believe the exit status.
+packages, what an upgrade would do, the system's state; then a run with a fresh index that finds
+nothing to upgrade. Each tool does it its own idiomatic way, ansible with pipelining and shared
+connections. The work is not the same to the end: ours writes each look into the ledger, and its
+patch run is a whole rollout, opened, looked at, judged, planned, frozen and reported, in which no
+host has anything to do. Theirs keep nothing; their patch runs list the packages, upgrade, and
+believe the exit status.
 """
 
 import json
@@ -20,12 +22,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.bench.rival_ours import fleet_text
 from tests.lab import HostSpec, Lab, LabInfo, probe
 from tests.lab.info import LabHost
 
 RIVALS = ("ansible-core==2.19.14", "pyinfra==3.10.0")
-HOSTS = 20
+HOSTS = int(os.environ.get("WAVEMEND_BENCH_HOSTS", "100"))
 AT_ONCE = 10
 ROUNDS = 3
 """The cheapest run of so many counts: what disturbs a run only ever adds."""
@@ -58,7 +59,7 @@ ANSIBLE = {
   become: true
   tasks:
     - ansible.builtin.package_facts: {manager: apt}
-    - ansible.builtin.apt: {upgrade: dist}
+    - ansible.builtin.apt: {update_cache: true, upgrade: dist}
       register: upgrade
       failed_when: upgrade is changed
 """,
@@ -92,9 +93,31 @@ from pyinfra.facts.deb import DebPackages
 from pyinfra.operations import apt
 
 assert host.get_fact(DebPackages, _sudo=True)
+apt.update(_sudo=True)
 apt.dist_upgrade(_sudo=True)
 """,
 }
+
+
+FLEET = """\
+schema: wavemend.fleet/1
+tenants:
+  - {{name: acme, title: Acme, zone: UTC, window: night}}
+windows:
+  - {{name: night, zone: UTC, start: "00:00", duration: 4h, cutoff: 1h, days: [mon]}}
+profiles:
+  - name: server
+    os: debian
+    device: server
+    manager: apt
+    updates: all
+    reboot: if_needed
+    host_deadline: 5m
+    waves: [{{name: pilot, kind: pilot, size: 1}}, {{name: broad, kind: broad}}]
+logins:
+  - {{name: default, user: {user}, key: "file:{key}", known_hosts: "file:{known_hosts}"}}
+hosts:
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,8 +210,8 @@ def _tools(programs: Path) -> tuple[Tool, ...]:
             name="wavemend",
             fill=_fill_ours,
             argv=lambda what: (*ours, what, ".", str(AT_ONCE)),
-            # Each run is a rollout of its own: what was attempted is not attempted again.
-            first={"patch": "prepare"},
+            # The others keep nothing from run to run either; who applied the fleet did so once.
+            first={"scan": "prepare", "patch": "prepare"},
         ),
         Tool(
             name="ansible",
@@ -207,7 +230,13 @@ def _tools(programs: Path) -> tuple[Tool, ...]:
 
 
 def _fill_ours(folder: Path, info: LabInfo, hosts: Sequence[LabHost]) -> None:
-    (folder / "fleet.yaml").write_text(fleet_text(info, hosts))
+    lines = [
+        f"  - {{name: {host.name}, tenant: acme, profile: server,"
+        f" address: {host.address}, port: {host.port}}}\n"
+        for host in hosts
+    ]
+    head = FLEET.format(user=info.user, key=info.key, known_hosts=info.known_hosts)
+    (folder / "fleet.yaml").write_text(head + "".join(lines))
 
 
 def _fill_ansible(folder: Path, info: LabInfo, hosts: Sequence[LabHost]) -> None:
@@ -248,6 +277,7 @@ def _compare(
             place.mkdir()
             tool.fill(place, info, info.hosts[:count])
     say(f"{HOSTS} real hosts ({info.profile}), {AT_ONCE} at once, against {' and '.join(RIVALS)}")
+    say(f"load of this machine before: {os.getloadavg()[0]:.1f}, on {os.cpu_count()} cores")
     _report(say, folder, tools, "scan")
     # From here on the archive offers nothing newer.
     _on_all(info, "sudo sed -i '/security\\|wavemend-lab/d' /etc/apt/sources.list"

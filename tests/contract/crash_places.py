@@ -46,7 +46,7 @@ ELSEWHERE = {
     "tests/contract/test_rollback.py",
     "execution/taking_back.py _restarted writing": "points that take effect with a restart: "
     "tests/contract/test_rollback.py and test_rollback_ledger.py",
-    "steps/freeze_restarts.py freeze_restarts writing": "a plan, stored as freeze_plan's is",
+    "steps/freeze_seen.py freeze_seen writing": "a plan, stored as freeze_plan's is",
     "steps/readiness.py _switch_on writing": "told once before a host is switched on; when the "
     "worker dies between, the next occasion tells it again",
     "steps/readiness.py _switch_on #2 writing": "a note in the audit chain: nothing follows",

@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from sqlmodel import Session
 
 from flows.patch_rollout import HOOKED, HOSTS_AT_ONCE
+from tasks.host_steps import _in_force
 from tasks.opening import (
     finish,
     hooks_of,
@@ -30,7 +32,6 @@ from tasks.workbench import Running, Workbench
 from tests.contract.crash_places import Fate, Struck
 from wavemend.approvals import Answer, sign, statement
 from wavemend.execution.attempt import attempt_host
-from wavemend.execution.drift import fleet_drift
 from wavemend.execution.hands import Hands
 from wavemend.execution.order import Order
 from wavemend.execution.rollback import roll_back_host
@@ -41,6 +42,7 @@ from wavemend.ledger.intake import current_fleet
 from wavemend.ledger.readiness import Occasion
 from wavemend.ledger.rollouts import FINISHED, Lease
 from wavemend.ledger.store import Ledger
+from wavemend.ledger.tables import RolloutRow
 from wavemend.operations import Operation, OperationEnd, run_here
 from wavemend.plans import Plan
 from wavemend.reporting import write_rollout_report
@@ -136,7 +138,7 @@ def carry_out(home: Path, fate: Fate, tenant: str) -> None:
     hands = _mortal(hands_of(site, ledger, fleet), struck)
     bench = Workbench(site, fleet, hands)
     row = open_for.fn(bench, key, "olga", f"run-{os.getpid()}")
-    if row is None or row.state == FINISHED:
+    if not isinstance(row, RolloutRow) or row.state == FINISHED:
         return
     with hold(hands, row.id) as lease:
         plan = read_plan(bench, row.id) or _frozen(bench, lease, key)
@@ -259,7 +261,7 @@ def _order(running: Running, name: str) -> Order:
         host=fleet.host(name),
         profile=fleet.profile(plan.profile),
         tenant=running.tenant,
-        fleet_drift=fleet_drift(plan.host(name), running.in_force()),
+        ask=partial(_in_force, running, name),
     )
 
 

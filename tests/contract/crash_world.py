@@ -293,6 +293,8 @@ def fleet_text(
         "    manager: apt",
         "    updates: all",
         "    reboot: if_needed",
+        # The name of boot1's package does not foretell its restart: alone it would be held back.
+        "    separate_reboots: false",
         "    roll_back: host",
         "    host_deadline: 3h",
         "    reboots: {users: ignore, back_within: 5m}",

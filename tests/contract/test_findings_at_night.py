@@ -45,6 +45,8 @@ from wavemend.ledger.scans import record_look
 from wavemend.ledger.store import Ledger
 from wavemend.observations import Assessment, FeedDay, Look
 from wavemend.policy.profiles import Profile, Updates
+from wavemend.policy.resolving import Settings, resolve
+from wavemend.policy.settings import Level, Policy
 from wavemend.policy.waivers import Waiver
 
 __all__ = ["ledger"]
@@ -256,7 +258,12 @@ class TestExplain:
         assert "CVSS: no feed in use has a score, which is not a low score." in out
 
 
-def next_of(what: Finding, host: Host = WEB1, profile: Profile | None = None) -> str:
+def next_of(
+    what: Finding,
+    host: Host = WEB1,
+    profile: Profile | None = None,
+    settings: Settings | None = None,
+) -> str:
     row = ranked(what, Vulnerability(cve=what.cve), MARCH_1)
     assessment = Assessment(
         host="web1",
@@ -270,7 +277,8 @@ def next_of(what: Finding, host: Host = WEB1, profile: Profile | None = None) ->
         ranked=(row,),
         unmatched=(),
     )
-    said = explain_finding(row, assessment, Standing(host=host, profile=profile), MARCH_1)
+    standing = Standing(host=host, profile=profile, settings=settings)
+    said = explain_finding(row, assessment, standing, MARCH_1)
     return " ".join(said[-1].sentences)
 
 
@@ -311,6 +319,18 @@ def test_who_no_rollout_changes_is_told_so() -> None:
     assert "takes only security updates" not in next_of(OFFERED, profile=only)
     critical = next_of(OFFERED, replace(WEB1, critical=True), SERVERS)
     assert "changes only after a signed approval, `wavemend approve ROLLOUT`." in critical
+
+
+def test_where_policies_have_rules_the_command_that_tells_which_one_decides_is_named() -> None:
+    policy = Policy(
+        name="slow", level=Level.GLOBAL, updates=Updates.SECURITY, defer=timedelta(days=7)
+    )
+    settings = resolve([policy], SERVERS).settings()
+    said = next_of(OFFERED, profile=SERVERS, settings=settings)
+    assert "`wavemend policy test web1` says which rule decides" in said
+    fix = replace(OFFERED, cve="", advisory="ALBA-1")
+    named = next_of(fix, profile=SERVERS, settings=settings)
+    assert "but policy slow (global) takes only security updates" in named
 
 
 def test_days_late_are_counted_from_the_due_date() -> None:

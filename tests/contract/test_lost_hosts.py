@@ -110,7 +110,7 @@ def test_nobody_waits_for_a_place_that_a_halted_rollout_never_gives(ledger: Ledg
 
     def place() -> bool:
         with ledger.reading() as book:
-            return attempts.has_place(book, lease, full, "web4")
+            return attempts.has_place(book, lease, full, "web4", now=START)
 
     assert not place()
     for host in ("web1", "web2", "web3"):
@@ -292,7 +292,7 @@ def test_a_waiting_host_sees_a_place_exactly_when_it_would_be_granted_or_refused
 
     def place() -> bool:
         with ledger.reading() as book:
-            return attempts.has_place(book, lease, narrow, "web3")
+            return attempts.has_place(book, lease, narrow, "web3", now=START)
 
     assert place()
     assert isinstance(intend(ledger, lease, "web2", plan=narrow), Granted)

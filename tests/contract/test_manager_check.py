@@ -96,7 +96,7 @@ hosts:
 """
         path = self.home / "fleet.yaml"
         path.write_text(text)
-        done = self.run("fleet", "apply", str(path))
+        done = self.run("fleet", "apply", str(path), "--yes")
         assert done.returncode == 0, done.stderr
 
 

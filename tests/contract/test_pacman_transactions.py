@@ -9,9 +9,8 @@ import pytest
 
 from tests.contract.pacman_bench import PROGRAMS, ArchRoot, Package, lacks, target
 from tests.unit.pacman_cases import ARCH
-from wavemend.hosts import Conffiles, ManagerOptions
+from wavemend.hosts import LOCK_LEFT_BEHIND, Conffiles, ManagerOptions
 from wavemend.managers.pacman import explain_exit
-from wavemend.managers.pacman.facts import LOCK_LEFT_BEHIND
 from wavemend.outcomes import PackageOutcome
 from wavemend.testing.manager_contract import ManagerContract, Trial
 from wavemend.versions import pacman_key

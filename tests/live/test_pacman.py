@@ -19,11 +19,10 @@ from wavemend.execution.jobs import JobSpec, JobState, read_job, start_job
 from wavemend.feeds import Document
 from wavemend.feeds.readers.arch import FEED
 from wavemend.findings import HostFindings
-from wavemend.hosts import Facts, Host
+from wavemend.hosts import LOCK_LEFT_BEHIND, Facts, Host
 from wavemend.knowledge import Intelligence
 from wavemend.ledger import attempts
 from wavemend.managers.pacman import PACMAN
-from wavemend.managers.pacman.facts import LOCK_LEFT_BEHIND
 from wavemend.matching import match
 from wavemend.outcomes import Outcome, PackageOutcome
 from wavemend.packages import JobEnd, JobScript, Target

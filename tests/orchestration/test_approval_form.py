@@ -69,6 +69,16 @@ def test_it_names_host_address_packages_lane_expiry_and_how_to_answer() -> None:
     assert "web1" not in text
 
 
+def test_an_approver_of_a_repair_reads_what_is_half_done_and_that_no_version_comes_in() -> None:
+    plan = with_db1(packages=(), repairs=("wm-slow 2.0~rc1 (iF)", "zip 3.0 (iU)"))
+    text = form(plan)
+
+    assert "the package manager's repair, which brings no version in" in text
+    assert "- half done: `wm-slow 2.0~rc1 (iF)`" in text
+    assert "only restarted" not in text
+    assert way_back(plan, RestorePointRule()), "a restore point is made for a repair too"
+
+
 def test_the_digest_is_whole_though_it_is_written_in_two_pieces() -> None:
     plan = with_db1()
 
@@ -105,5 +115,5 @@ def test_an_approver_reads_what_could_be_restored_and_that_it_is_made_after_the_
     assert "made after the approval, before the change (package versions only: " in told
     assert told.endswith("without it a host is blocked")
     (free,) = way_back(PLAN, RestorePointRule())
-    assert free.endswith("patched all the same")
+    assert free.endswith("changed all the same")
     assert way_back(plan_of(PILOT), RestorePointRule()) == ()

@@ -16,6 +16,7 @@ from wavemend.fleet import Fleet, RolloutKey
 from wavemend.inventory import INVENTORIES
 from wavemend.ledger.intake import apply_fleet
 from wavemend.ledger.rollouts import Lease
+from wavemend.ledger.tables import RolloutRow
 from wavemend.site import Site, hands_of
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "fleet.yaml"
@@ -69,7 +70,7 @@ def test_a_clock_that_is_behind_waits_for_the_window(
 
     row = open_for.fn(bench, KEY, "schedule", "run-1")
 
-    assert row is not None
+    assert isinstance(row, RolloutRow)
     assert (row.window_start, row.created_at) == (night.start, night.start)
     assert sum(clock.slept) == pytest.approx(early)
 
@@ -95,8 +96,8 @@ def test_a_rollout_left_over_from_a_window_that_is_gone_is_taken_up(
 
     again = open_for.fn(bench, KEY, "schedule", "run-2")
 
-    assert first is not None
-    assert again is not None
+    assert isinstance(first, RolloutRow)
+    assert isinstance(again, RolloutRow)
     assert (again.id, again.flow_run_id) == (first.id, "run-2")
 
 

@@ -37,8 +37,8 @@ def test_down_leaves_no_process_and_up_brings_everything_back(world: World) -> N
     assert left == {}
     assert world.wavemend("status", check=False).returncode != 0
 
-    said = world.up()
-    assert "deployed patch-rollout/closed-server-later" in said
+    world.up()
+    assert "patch-rollout/closed-server-later" in deployments(world)
     assert world.wavemend("status").returncode == 0
 
 

@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 from tests.unit.apt_cases import Replies
 from tests.unit.pacman_cases import RECORDED, read, recorded
 from wavemend.errors import HostAnswerInvalid, PlanError
-from wavemend.hosts import Facts, ManagerOptions, PendingUpdate, Services
+from wavemend.hosts import LOCK_LEFT_BEHIND, Facts, ManagerOptions, PendingUpdate, Services
 from wavemend.managers.pacman import PacmanManager, explain_exit
-from wavemend.managers.pacman.facts import LOCK_LEFT_BEHIND
 from wavemend.managers.pacman.records import Graph, Record, bonds, conflicts, names
 from wavemend.managers.pacman.wording import PacmanLog
 from wavemend.managers.reading.one_kernel import flavour_of, newest_kernel, reboot_reasons

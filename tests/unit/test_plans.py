@@ -99,7 +99,9 @@ def _changed(value: Any) -> Any:
         case datetime():
             return value + timedelta(microseconds=1)
         case tuple():
-            return ()
+            return () if value else ("CVE-2026-1",)
+        case bool():
+            return not value
         case _:
             return f"{value}x"
 

@@ -21,6 +21,7 @@ from tests.cases.rollouts.build import (
     plan_of,
     wave,
 )
+from wavemend.common_cause import common_cause
 from wavemend.outcomes import Outcome
 from wavemend.plans import Plan, PlannedWave
 from wavemend.policy.care import RollBack
@@ -42,7 +43,6 @@ from wavemend.rollout import (
     Soak,
     Standing,
     Verify,
-    common_cause,
     errors_in,
     in_flight,
     judge_gate,

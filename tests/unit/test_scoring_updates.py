@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.test_findings import WEB1, facts, knowing, offer, package, says
 from tests.unit.test_scoring import EXPOSED, KEV, NOON
-from wavemend.advisories import AdvisoryStatus, UpdateClass, Vulnerability
+from wavemend.advisories import AdvisoryStatus, Cvss, Epss, UpdateClass, Vulnerability
 from wavemend.findings import Because, Finding, HostFindings
 from wavemend.hosts import Host
 from wavemend.knowledge import Intelligence
@@ -237,3 +237,50 @@ def test_an_update_is_waived_only_when_all_that_it_fixes_is() -> None:
     both = ranked_rpm(*cves, waivers=(waiver, other)).priority
     assert (both.lane, both.due) == (Lane.IGNORED, None)
     assert both.waiver in {waiver, other}
+
+
+def test_rules_are_told_the_highest_of_what_an_update_fixes_and_no_score_is_not_zero() -> None:
+    def scored(score: float) -> Cvss:
+        return Cvss(version="3.1", vector="", score=score, computed_score=None, source="nvd")
+
+    def likely(chance: float) -> Epss:
+        return Epss(probability=chance, percentile=None, model="v5", date=date(2026, 3, 1))
+
+    day = timedelta(days=1)
+    findings = [
+        replace(
+            rpm_finding(UpdateClass.SECURITY, severity, cve=f"CVE-2026-{number}"),
+            fix_published=published,
+        )
+        for number, severity, published in (
+            (7, "Important", NOON - 9 * day),
+            (8, "Low", NOON - 2 * day),
+            (9, "", None),
+        )
+    ]
+    row = ranked_rpm(
+        *findings,
+        vulnerabilities={
+            "CVE-2026-7": Vulnerability(cve="CVE-2026-7", cvss=scored(9.1), epss=likely(0.1)),
+            "CVE-2026-8": Vulnerability(cve="CVE-2026-8", cvss=scored(4.0), epss=likely(0.7)),
+        },
+    )
+
+    assert (row.cvss, row.epss, row.kev) == (9.1, 0.7, False)
+    assert row.severities == ("important", "low")
+    assert row.published == NOON - 2 * day  # as old as the newest fix in it
+    plain = ranked_rpm(rpm_finding(UpdateClass.BUGFIX))
+    assert (plain.cvss, plain.epss, plain.kev, plain.published) == (None, None, False, None)
+
+
+def test_whether_an_update_fixes_an_exploited_one_is_not_denied_where_nobody_can_know() -> None:
+    cve = rpm_finding(UpdateClass.SECURITY, cve="CVE-2026-7")
+    unread = Vulnerability(cve="CVE-2026-7", kev_known=False)
+    listed = Vulnerability(cve="CVE-2026-7", kev=KEV)
+
+    assert ranked_rpm(cve, vulnerabilities={"CVE-2026-7": unread}).kev is None
+    assert ranked_rpm(cve, vulnerabilities={"CVE-2026-7": listed}).kev is True
+    known = knowing(says("CVE-2026-1", "other", "1"))
+    seen = facts(package("tzdata", "1"), pending=(offer("tzdata", "2"),))
+    (silent,) = rank_updates(WEB1, seen, match(WEB1, seen, known, today=NOON.date()), known, NOON)
+    assert silent.kev is None

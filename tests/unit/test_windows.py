@@ -277,7 +277,7 @@ def test_a_name_that_is_no_zone_is_refused(name: str) -> None:
         ({"cutoff": "6h"}, "the cut-off 6h leaves no time to start anything in 6h"),
         ({"duration": "25h"}, "the duration 1d1h runs into its own next start 1d later"),
         ({"days": frozenset({0, 5}), "duration": "3d"}, "its own next start 2d later"),
-        ({"days": frozenset()}, "days are numbers"),
+        ({"days": frozenset()}, "needs exactly one of days, nth and rrule"),
         ({"days": frozenset({7})}, "days are numbers"),
         ({"zone": "Mars/Olympus"}, "is no time zone"),
     ],

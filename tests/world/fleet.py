@@ -41,6 +41,10 @@ def _slow(seconds: int) -> dict[str, str]:
     return {"/etc/wm-slow.seconds": f"{seconds}\n"}
 
 
+RUSHED = "rush"
+"""A company whose window is closed too, and that has no standing rule for emergencies."""
+
+
 HOSTS = (
     WorldHost("crash1", "crash", packages=("wm-fine", "wm-slow"), files=_slow(12)),
     WorldHost("crash2", "crash", ring="broad"),
@@ -63,9 +67,12 @@ HOSTS = (
     WorldHost("auto1", "auto", profile="watchful"),
     WorldHost("auto2", "auto", profile="watchful", files={"/etc/well": "whatever happens\n"}),
     WorldHost("again1", "again", packages=("wm-fine", "wm-reboot"), profile="waiting"),
+    WorldHost("rush1", RUSHED, packages=("wm-fine", "wm-conffile")),
+    WorldHost("rush2", RUSHED, ring="broad"),
+    WorldHost("mend1", "mend", packages=("wm-fine", "wm-slow"), files=_slow(0)),
 )
 """Every host that is brought up. mixed2's update fails, mixed4 and late4 are off; the hook before
-hook1's rollout fails; again1 is restarted by a rollout of its own; auto1
+hook1's rollout fails; again1 is restarted by a rollout of its own, mend1 is repaired by one; auto1
 is not well after its update, auto2 is."""
 
 WELL = """{name: shop, argv: [sh, -c, "test -e /etc/well || grep -q 1.0 $F"]}""".replace(
@@ -117,10 +124,11 @@ def fleet_text(
 
 
 def _tenant(name: str) -> str:
-    window = "later" if name == CLOSED else "now"
+    window = "later" if name in {CLOSED, RUSHED} else "now"
+    hurry = ", emergency: {soak: 1s}" if name == RUSHED else ""
     return (
         f"  - {{name: {name}, title: {name.title()} Works, zone: Europe/Berlin, "
-        f"window: {window}, approvers: [{APPROVER}], four_eyes: true}}"
+        f"window: {window}, approvers: [{APPROVER}], four_eyes: true{hurry}}}"
     )
 
 

@@ -80,7 +80,7 @@ class World:
             self.hosts.lab(), self.home, self.feeds, self._made_at, with_closed=with_closed
         )
         fleet.write_text(text)
-        self.wavemend("fleet", "apply", str(fleet))
+        self.wavemend("fleet", "apply", str(fleet), "--yes")
 
     def up(self) -> str:
         """Start what does not run, take up what was left; return what was said."""

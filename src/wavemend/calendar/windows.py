@@ -12,13 +12,17 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from wavemend.calendar.days import NthDay, days_from, recurrence_fault, shortest_distance
 from wavemend.calendar.durations import format_duration
 from wavemend.errors import CalendarError
 
 LONGEST_WINDOW = timedelta(days=7)
-"""Windows recur weekly; a longer one would overlap itself."""
+"""No night is longer; and what may hold a moment is looked for no further back."""
 
 DAY_NAMES = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+HOST_ZONE = "host"
+"""Instead of a zone: each device's own. Loading a fleet makes one window per zone out of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,19 +35,21 @@ class Window:
     start: time
     """Local time of day in `zone`; what a daylight-saving switch does to it: see the module."""
     days: frozenset[int]
-    """Days of the week on which it starts, 0 = Monday."""
+    """Days of the week on which it starts, 0 = Monday. Empty when `nth` or `rrule` says them."""
     duration: timedelta
     """Elapsed time from start to end, at most seven days."""
     cutoff: timedelta
     """Elapsed time before the end from which nothing new may start."""
+    nth: tuple[NthDay, ...] = ()
+    """Days of the month on which it starts, sorted."""
+    rrule: str = ""
+    """RFC 5545 rule of its days, without times and without an end."""
 
     def __post_init__(self) -> None:
         zone_info(self.zone)
         if self.start.tzinfo is not None or self.start.microsecond:
             raise CalendarError(f"window {self.name}: the start is a local time in whole seconds")
-        if not self.days or not self.days <= set(range(7)):
-            raise CalendarError(f"window {self.name}: days are numbers from 0 (Monday) to 6")
-        if fault := self._length_fault():
+        if fault := recurrence_fault(self) or self._length_fault():
             raise CalendarError(f"window {self.name}: {fault}")
 
     def _length_fault(self) -> str:
@@ -54,17 +60,16 @@ class Window:
                 f"the cut-off {format_duration(self.cutoff)} leaves no time to start anything in "
                 f"{format_duration(self.duration)}; make it shorter than the duration"
             )
-        if self.duration > (room := self._shortest_distance()):
+        try:
+            room = timedelta(days=shortest_distance(self))
+        except CalendarError as error:
+            return error.message
+        if self.duration > room:
             return (
                 f"the duration {format_duration(self.duration)} runs into its own next start "
                 f"{format_duration(room)} later; shorten it or take days out"
             )
         return ""
-
-    def _shortest_distance(self) -> timedelta:
-        days = sorted(self.days)
-        following = [*days[1:], days[0] + 7]
-        return timedelta(days=min(b - a for a, b in zip(days, following, strict=True)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,18 +158,16 @@ def next_occurrences(window: Window, after: datetime, count: int) -> tuple[Occur
 
 def _from_day(window: Window, first: date) -> Iterator[Occurrence]:
     """Yield openings from a local day on, for ever, each start once."""
-    day, previous = first, datetime.min.replace(tzinfo=UTC)
-    while True:
-        if day.weekday() in window.days:
-            start = local_start(window.zone, day, window.start)
-            # A zone that skips a whole day (Samoa, 2011) moves its start onto the next day's.
-            if start > previous:
-                end = start + window.duration
-                yield Occurrence(
-                    window=window.name, start=start, end=end, last_start=end - window.cutoff
-                )
-                previous = start
-        day += timedelta(days=1)
+    previous = datetime.min.replace(tzinfo=UTC)
+    for day in days_from(window, first):
+        start = local_start(window.zone, day, window.start)
+        # A zone that skips a whole day (Samoa, 2011) moves its start onto the next day's.
+        if start > previous:
+            end = start + window.duration
+            yield Occurrence(
+                window=window.name, start=start, end=end, last_start=end - window.cutoff
+            )
+            previous = start
 
 
 def _clock(instant: datetime, info: ZoneInfo) -> datetime:

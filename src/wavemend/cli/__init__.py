@@ -15,12 +15,15 @@ BUG_EXIT = 3
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command and exit: 0 for success, the error family's code otherwise."""
     from wavemend.cli.app import app
+    from wavemend.cli.view import admit
 
+    tokens = sys.argv[1:] if argv is None else list(argv)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that cannot show a sign shows "?"
     try:
-        result = app(sys.argv[1:] if argv is None else list(argv), result_action="return_value")
+        admit(app, tokens)
+        result = app(tokens, result_action="return_value")
         sys.stdout.flush()
     except WavemendError as error:
         from wavemend.cli.shown import spelled_lines  # messages quote hosts, feeds and Prefect

@@ -146,4 +146,6 @@ def _show(plan: Plan) -> None:
                         package.lane,
                         str(len(package.cves)),
                     )
+                for defect in plan.host(name).repairs:
+                    add_row(table, name, f"repair: {defect}", "", "", "", "")
     Console().print(table)

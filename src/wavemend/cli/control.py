@@ -6,8 +6,9 @@ from typing import Annotated
 import cyclopts
 from cyclopts import Parameter
 
-from wavemend.cli.here import here, ledger_here, operator
+from wavemend.cli.here import has_ledger, here, ledger_here, operator
 from wavemend.cli.shown import say, spelled
+from wavemend.cli.view import refuse_everybody
 from wavemend.errors import EnvironmentUnfit, LedgerError
 from wavemend.ledger import audit, rollouts
 from wavemend.ledger.intake import current_fleet
@@ -15,11 +16,15 @@ from wavemend.site import Site, utc_now
 
 audit_app = cyclopts.App(name="audit", help="The hash-chained record of every state change.")
 
+_OWN = "name the company: --tenant"
+
 Tenant = Annotated[str, Parameter(help="Only this company; all of them without it.")]
 
 
 def stop(reason: str, *, tenant: Tenant = "") -> int:
     """Stop all new starts now. What runs on hosts is never killed: it ends and is collected."""
+    if not tenant:
+        refuse_everybody("stop", hint=_OWN)
     site = here()
     trouble = "" if tenant else _write_stop_file(site, reason)
     try:
@@ -37,6 +42,8 @@ def stop(reason: str, *, tenant: Tenant = "") -> int:
 
 def go(*, tenant: Tenant = "", reason: str = "released") -> int:
     """Release the kill switch. Closed rollouts stay closed; new ones may start."""
+    if not tenant:
+        refuse_everybody("go", hint=_OWN)
     site = here()
     _switch(tenant, engaged=False, reason=reason)
     if not tenant:
@@ -52,7 +59,9 @@ def stops_of(site: Site) -> list[str]:
     lines = []
     if site.stop_file.exists():
         lines.append(f"this machine, by {site.stop_file}: {_said_in(site.stop_file)}")
-    with site.open_ledger().reading() as book:
+    if not has_ledger():
+        return lines
+    with ledger_here().reading() as book:
         for row in rollouts.engaged_switches(book):
             since = f"{row.at:%Y-%m-%d %H:%MZ}"
             lines.append(f"{row.tenant or 'everything'}: {row.reason} ({row.actor}, since {since})")

@@ -57,6 +57,7 @@ from wavemend.ledger.assessments import (
 )
 from wavemend.ledger.intake import current_fleet
 from wavemend.observations import Assessment, line_of
+from wavemend.policy.resolving import resolver_of
 from wavemend.site import utc_now
 
 _FINDING = re.compile(r"[0-9a-f]{16}")
@@ -162,7 +163,11 @@ def _changed_since(book: Session, fleet: Fleet, host: str) -> tuple[str, ...]:
 
 def _standing(fleet: Fleet, name: str) -> Standing:
     host = fleet.host(name)
-    return Standing(host=host, profile=fleet.profile(host.profile) if host.profile else None)
+    if not host.profile:
+        return Standing(host=host, profile=None)
+    profile = fleet.profile(host.profile)
+    settings = resolver_of(fleet).settings(host, profile)
+    return Standing(host=host, profile=profile, settings=settings)
 
 
 def _not_there(book: Session, finding_id: str, host: str, past: Past | None) -> FleetError:

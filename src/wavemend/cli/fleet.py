@@ -15,6 +15,8 @@ from wavemend.cli.shown import add_row, say, spelled_lines, visible
 from wavemend.fleet import Fleet, RolloutKey, Tenant
 from wavemend.hosts import Host
 from wavemend.inventory import INVENTORIES
+from wavemend.inventory.fleet_file import read_fleet
+from wavemend.inventory.merging import lines_of
 from wavemend.policy.profiles import Placement, place
 from wavemend.site import utc_now
 
@@ -22,7 +24,18 @@ app = cyclopts.App(name="fleet", help="Check and show what a fleet file declares
 
 
 @app.command
-def check(file: Path) -> None:
+def check(
+    file: Path,
+    *,
+    verbose: Annotated[
+        bool,
+        cyclopts.Parameter(
+            name=("--verbose", "-v"),
+            negative=(),
+            help="Also name what sources say that means nothing here.",
+        ),
+    ] = False,
+) -> None:
     """Check a fleet file and say what it declares. Any mistake ends with exit status 10.
 
     Parameters
@@ -30,8 +43,10 @@ def check(file: Path) -> None:
     file
         The fleet file.
     """
-    fleet = INVENTORIES["file"]()(file)
-    for line in (*summary(fleet), *waivers_over(fleet, utc_now())):
+    fleet, sources = read_fleet(file)
+    for line in lines_of(sources, verbose=verbose):
+        say(line)
+    for line in (*summary(fleet), *waivers_over(fleet, utc_now()), *unread(fleet, utc_now())):
         say(line)
 
 
@@ -79,6 +94,18 @@ def summary(fleet: Fleet) -> list[str]:
     for key in fleet.rollouts():
         lines += _rollout_lines(fleet, key)
     return lines
+
+
+def unread(fleet: Fleet, now: datetime) -> list[str]:
+    """Return a warning for each file of a calendar or roster that cannot be read now."""
+    if not (fleet.calendars or fleet.rosters):
+        return []
+    from wavemend.calendar.reading import declared_by, unreadable_files
+
+    return [
+        f"warning: {name}: {why}; nothing starts that it could forbid"
+        for name, why in unreadable_files(declared_by(fleet), now).items()
+    ]
 
 
 def waivers_over(fleet: Fleet, now: datetime) -> list[str]:

@@ -9,11 +9,13 @@ from typing import Any
 
 import requests
 
-from wavemend.errors import EnvironmentUnfit
+from wavemend.errors import EnvironmentUnfit, FleetError
 from wavemend.fleet import Fleet
 from wavemend.ledger.intake import current_fleet, digest_in_force
 from wavemend.ledger.store import Ledger
 from wavemend.site import Site, site_from_environment
+
+TENANT_VARIABLE = "WAVEMEND_TENANT"
 
 API_SECONDS = 20
 BUSY_TRIES = 5
@@ -33,7 +35,28 @@ def ledger_here() -> Ledger:
             f"no installation in {site.home}",
             hint="set WAVEMEND_HOME, or begin one with `wavemend fleet apply FILE`",
         )
-    return site.open_ledger()
+    ledger = site.open_ledger(tenant_in_view())
+    if tenant := tenant_in_view():
+        _know(ledger, tenant)
+    return ledger
+
+
+def _know(ledger: Ledger, tenant: str) -> None:
+    """Raises FleetError for a misspelt company, without naming the others: it would see nobody."""
+    with ledger.reading() as book:
+        if digest_in_force(book) and not current_fleet(book).tenants:
+            raise FleetError(
+                f'the fleet has no company "{tenant}"',
+                hint=f"{TENANT_VARIABLE} names the company of this view",
+            )
+
+
+def tenant_in_view() -> str:
+    """Return the company that `WAVEMEND_TENANT` limits every command to; empty: all of them.
+
+    Whoever may set the variable may unset it: a wrapper that sudo runs decides that.
+    """
+    return os.environ.get(TENANT_VARIABLE, "").strip()
 
 
 def has_ledger() -> bool:

@@ -7,6 +7,7 @@ from cyclopts import Parameter
 from wavemend.cli.here import here, ledger_here, operator
 from wavemend.cli.shown import add_row, say
 from wavemend.cli.tables import plain_table, screen
+from wavemend.cli.view import refuse_everybody
 from wavemend.errors import LedgerError
 from wavemend.execution.hands import Hands
 from wavemend.ledger import restore_points
@@ -26,6 +27,8 @@ def points(
     rollout: Annotated[str, Parameter(help="Rollout whose point is removed.")] = "",
 ) -> int:
     """Show the restore points that stand; exit status 1 when --orphans finds something."""
+    if orphans:
+        refuse_everybody("restore-points --orphans")
     ledger = ledger_here()
     with ledger.reading() as book:
         fleet = current_fleet(book)

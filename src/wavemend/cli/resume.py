@@ -17,7 +17,12 @@ from wavemend.ledger.tables import (
 )
 from wavemend.steps.lease import owner_is_dead
 
-FLOWS = {RolloutKind.PATCH: "patch-rollout", RolloutKind.RESTART: "restart-hosts"}
+FLOWS = {
+    RolloutKind.PATCH: "patch-rollout",
+    RolloutKind.RESTART: "restart-hosts",
+    RolloutKind.REPAIR: "repair-hosts",
+    RolloutKind.EMERGENCY: "patch-emergency",
+}
 LIVE_STATES = {"SCHEDULED", "PENDING", "RUNNING", "PAUSED"}
 
 

@@ -13,8 +13,9 @@ from wavemend.cli.resume import resume_orphans, start_run
 from wavemend.cli.shown import add_row, say, visible
 from wavemend.cli.tables import is_wide, keep_whole, plain_table, screen
 from wavemend.errors import FleetError
-from wavemend.fleet import Fleet, RolloutKey
-from wavemend.ledger import attempts, rollbacks, rollouts
+from wavemend.expected_times import expected_waves, in_words
+from wavemend.fleet import Fleet, RolloutKey, RolloutKind
+from wavemend.ledger import attempts, permits, rollbacks, rollouts
 from wavemend.ledger.intake import current_fleet
 from wavemend.ledger.readiness import accept_unready
 from wavemend.reporting import write_rollout_report
@@ -35,6 +36,14 @@ def start(
     restarts: Annotated[
         bool, Parameter(negative=(), help="The restarts that have a window of their own.")
     ] = False,
+    take: Annotated[
+        tuple[str, ...],
+        Parameter(
+            negative=(),
+            help="A rule with action manual, or a package that waits: its next plan takes it. "
+            "Can be given several times.",
+        ),
+    ] = (),
 ) -> int:
     """Start a company's rollout now. Outside its maintenance window it starts nothing."""
     with ledger_here().reading() as book:
@@ -50,24 +59,46 @@ def start(
         raise FleetError(
             f"{len(keys)} rollouts match company {tenant!r}, one is needed", hint=f"known: {names}"
         )
-    key = keys[0]
+    if take:
+        _take(keys[0], take)
+    ask_for(fleet, keys[0], as_ or operator())
+    return 0
+
+
+def _take(key: RolloutKey, names: Sequence[str]) -> None:
+    """Note what the next plan of a rollout takes; the audit chain says who wanted it."""
+    if key.kind != RolloutKind.PATCH:
+        raise FleetError("a restart installs nothing, so it can take nothing", hint="leave --take")
+    with ledger_here().writing() as book:
+        permits.take(book, key, names, actor=operator(), now=utc_now())
+        row = rollouts.unfinished_of(book, key)
+    frozen = row is not None and bool(row.plan_digest)
+    which = "the plan after the one that is frozen already" if frozen else "its next plan"
+    say(f"{which} takes {', '.join(names)}, where a policy leaves that to a person")
+
+
+def ask_for(fleet: Fleet, key: RolloutKey, requester: str) -> None:
+    """Ask Prefect for a run of this key, and say what it will find. Raises EnvironmentUnfit."""
     api = prefect_here()
     if note := _prospect(fleet, key):
         say(note)
-    run = start_run(api, key, as_ or operator())
+    run = start_run(api, key, requester)
     say(f"`wavemend rollout list` says what becomes of it; asked for {key} as run {run}")
-    return 0
 
 
 def _prospect(fleet: Fleet, key: RolloutKey) -> str:
     """Say what a run of this key finds now, where that is not a fresh rollout."""
     now = utc_now()
+    window = fleet.window(key.window)
+    opening = occurrence_at(window, now)
     with ledger_here().reading() as book:
         row = rollouts.unfinished_of(book, key)
+        over = rollouts.of_opening(book, key, opening) if opening else None
     if row is not None:
         return f"rollout {row.id} is not finished: the run goes on with it, unless another one does"
-    window = fleet.window(key.window)
-    if occurrence_at(window, now) is None:
+    if over is not None:
+        return f"rollout {over.id} of this opening is finished: the run will start nothing"
+    if opening is None:
         (following,) = next_occurrences(window, now, 1)
         opens = f"{following.start:%Y-%m-%d %H:%M} UTC"
         return f"the window {key.window} is closed until {opens}: the run will start nothing"
@@ -119,6 +150,8 @@ def show(rollout: str) -> int:
             rows.append((wave.name, name, outcome, attempt.reason if attempt else ""))
     rows += [("–", left.name, left.outcome, left.reason) for left in plan.excluded]
     _show_hosts(console, rows)
+    for expected in expected_waves(plan, utc_now()) if not ended else ():
+        say(in_words(expected))
     for taken in back:
         how = f"{taken.outcome}: {taken.detail}" if taken.outcome else taken.state
         say(f"{taken.host}: rollback by {taken.requested_by} ({taken.reason}): {how}")
@@ -159,7 +192,7 @@ def go_on(rollout: str, *, reason: str) -> int:
 def report(rollout: str) -> int:
     """Write a rollout's report again, from the ledger, and print its few lines."""
     site = here()
-    ledger = site.open_ledger()
+    ledger = ledger_here()
     with ledger.reading() as book:
         fleet = current_fleet(book)
     print(write_rollout_report(ledger, fleet, rollout, site.reports, utc_now()).summary, end="")

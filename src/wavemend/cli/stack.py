@@ -50,18 +50,18 @@ def up(
 
     What already runs is kept. Rollouts that were left unfinished by a crash are taken up again.
     """
-    site, checkout = here(), _checkout()
+    site, checkout = here(), checkout_here()
     with ledger_here().reading() as book:
         current_fleet(book)  # a worker without a fleet has nothing to do: say so before starting
     run = site.home / "run"
     run.mkdir(mode=0o700, parents=True, exist_ok=True)
-    noted = _noted_port(site)
+    noted = noted_port(site)
     if _alive(run / "server.pid") and port not in {0, noted}:
         raise EnvironmentUnfit(
             f"the server of {site.home} runs on port {noted} already", hint="`wavemend down` first"
         )
     port = port or noted or DEFAULT_PORT
-    environment = _environment(site, checkout, port)
+    environment = environment_of(site, checkout, port)
     if not _alive(run / "server.pid"):
         _refuse_taken(port)
         server = ("server", "start", "--host", "127.0.0.1", "--port", str(port))
@@ -69,13 +69,11 @@ def up(
     api = f"http://127.0.0.1:{port}/api"
     _wait_for(api, run)
     api_note(site.home).write_text(api)
-    deploy = (*_python("deployments.deploy_windows"), *([] if schedules else ["--paused"]))
-    _run(deploy, environment, checkout)
-    _run((*_python("prefect"), "--no-prompt", "deploy", "--all"), environment, checkout)
+    register_deployments(environment, checkout, "on" if schedules else "off")
     if not _alive(run / "worker.pid"):
         worker = ("worker", "start", "--pool", "wavemend", "--type", "process", "--name", "local")
         _spawn(run, "worker", (*_python("prefect"), *worker), environment, checkout)
-    for line in resume_orphans(site.open_ledger(), api, utc_now()):
+    for line in resume_orphans(ledger_here(), api, utc_now()):
         say(line)
     print(f"Prefect UI: http://127.0.0.1:{port}")
     print(f"home: {site.home}  (logs in {run})")
@@ -105,7 +103,7 @@ def status() -> int:
     return 0 if all(running.values()) else EnvironmentUnfit.exit_code
 
 
-def _checkout() -> Path:
+def checkout_here() -> Path:
     """Return the folder with flows/ and prefect.yaml: it travels beside the wheel, not in it."""
     named = os.environ.get("WAVEMEND_CHECKOUT")
     folder = Path(named) if named else Path.cwd()
@@ -117,8 +115,8 @@ def _checkout() -> Path:
     return folder.resolve()
 
 
-def _environment(site: Site, checkout: Path, port: int) -> dict[str, str]:
-    api = f"http://127.0.0.1:{port}/api"
+def checkout_environment(site: Site, checkout: Path) -> dict[str, str]:
+    """Return what anything runs with that needs the checkout, wherever Prefect's server is."""
     return {
         **os.environ,
         "WAVEMEND_HOME": str(site.home),
@@ -126,13 +124,21 @@ def _environment(site: Site, checkout: Path, port: int) -> dict[str, str]:
         "PYTHONPATH": os.pathsep.join(
             [str(checkout), str(checkout / "src"), os.environ.get("PYTHONPATH", "")]
         ).rstrip(os.pathsep),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+    }
+
+
+def environment_of(site: Site, checkout: Path, port: int) -> dict[str, str]:
+    """Return what server, worker and deploying run with, on this machine."""
+    api = f"http://127.0.0.1:{port}/api"
+    return {
+        **checkout_environment(site, checkout),
         "PREFECT_HOME": str(site.home / "prefect"),
         # Prefect keeps its runner's files in a folder of one fixed name there, for all users.
         "TMPDIR": str(_private_temp(site)),
         "PREFECT_API_URL": api,
         "PREFECT_SERVER_UI_API_URL": api,
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "DO_NOT_TRACK": "1",
         # Results can be pickles; ours are read by nobody but the run itself.
         "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
@@ -168,17 +174,24 @@ def _spawn(
     (run / f"{name}.pid").write_text(f"{process.pid} {_born(process.pid)}")
 
 
-def _run(argv: tuple[str, ...], environment: dict[str, str], checkout: Path) -> None:
+def register_deployments(environment: dict[str, str], checkout: Path, schedules: str) -> None:
+    """Bring Prefect's deployments to what the fleet in force says, and print what was done.
+
+    In a process of its own: this command never loads Prefect. `schedules`: on, off or keep.
+    """
     done = subprocess.run(
-        argv, cwd=checkout, env=environment, capture_output=True, text=True, check=False
+        (*_python("deployments.deploy_windows"), "--schedules", schedules),
+        cwd=checkout,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode != 0:
         raise EnvironmentUnfit(
             f"registering the deployments failed: {(done.stderr or done.stdout).strip()[-1500:]}"
         )
-    for line in done.stdout.splitlines():
-        if line.startswith(("deployed ", "removed ")):
-            say(line)
+    say(done.stdout.strip())
 
 
 def _alive(pid_file: Path) -> int:
@@ -230,7 +243,8 @@ def _signal_group(pid: int, number: signal.Signals) -> None:
         return
 
 
-def _noted_port(site: Site) -> int:
+def noted_port(site: Site) -> int:
+    """Return the port of the server that `wavemend up` started; 0: it never did."""
     note = api_note(site.home)
     if not note.is_file():
         return 0

@@ -28,9 +28,6 @@ _WAITED_FOR = frozenset({Check.LOCK})
 """No obstacle to a transaction: its job waits for the lock, for a bounded time, and names who
 holds it."""
 
-_NO_MATTER = frozenset({Check.SPACE, Check.REPOSITORIES})
-"""No obstacle to a restart."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Obstacle:
@@ -55,11 +52,10 @@ def check_host(
     if isinstance(found, Obstacle) or seen.facts is None:
         return seen, found
     obstacle = _still_changing(hands, order)
-    if obstacle is None and order.restart_only:
-        obstacle = _no_restart(hands, order, seen.facts)
-    elif obstacle is None:
-        obstacle = _no_transaction(hands, order, seen.facts, found)
-    if obstacle is None and not hooked:
+    if obstacle is None:
+        obstacle = _nothing_for(hands, order, seen.facts, found)
+    # What is half done does not run well: that is what the repair is for.
+    if obstacle is None and not hooked and not order.is_repair:
         obstacle = _unwell(hands, order)
     return seen, obstacle or found
 
@@ -72,14 +68,14 @@ def compare(
         return Obstacle(outcome=Outcome.NOT_ATTEMPTED, reason=f"drift: {reason}")
     if seen.facts is None:
         return Obstacle(outcome=seen.unseen_outcome, reason=f"{seen.reason}: {seen.detail}")
-    if seen.facts.broken:
+    if seen.facts.broken and not order.is_repair:
         names = ", ".join(f"{p.name} ({p.status})" for p in seen.facts.broken)
         reason = f"packages are not whole before the change: {names}"
         return Obstacle(outcome=Outcome.BLOCKED, reason=reason)
     if reason := drift.host_drift(order.planned, seen.facts, seen.peer_key):
         return Obstacle(outcome=Outcome.NOT_ATTEMPTED, reason=f"drift: {reason}")
-    ignored = _NO_MATTER if order.restart_only else _WAITED_FOR
-    for problem in judge_look(seen, strangers=strangers).blocking:
+    ignored = frozenset() if order.restart_only else _WAITED_FOR
+    for problem in judge_look(seen, strangers=strangers, kind=order.kind).blocking:
         if problem.check not in ignored:
             return Obstacle(outcome=outcome_of(seen), reason=f"not ready: {problem}")
     return drift.missing_targets(order.planned, seen.facts)
@@ -104,6 +100,32 @@ def _still_changing(hands: Hands, order: Order) -> Obstacle | None:
     except TransportError as error:
         return Obstacle(outcome=Outcome.UNREACHABLE, reason=f"{error.reason}: {error}")
     return None
+
+
+def _nothing_for(
+    hands: Hands, order: Order, facts: Facts, targets: tuple[Target, ...]
+) -> Obstacle | None:
+    """Say why there is nothing to do for this kind of rollout, or why it cannot be done."""
+    if order.restart_only:
+        return _no_restart(hands, order, facts)
+    if order.is_repair:
+        return _no_repair(hands, order, facts)
+    return _no_transaction(hands, order, facts, targets)
+
+
+def _no_repair(hands: Hands, order: Order, facts: Facts) -> Obstacle | None:
+    """Compare what is half done with what was approved: less is less to do, more is a new plan."""
+    if not facts.defects:
+        reason = "nothing of its packages is half done any more"
+        return Obstacle(outcome=Outcome.NOTHING_TO_DO, reason=reason)
+    if more := sorted(set(facts.defects) - set(order.planned.repairs)):
+        reason = f"drift: half done, and not in the plan: {', '.join(more)}"
+        return Obstacle(outcome=Outcome.NOT_ATTEMPTED, reason=reason)
+    try:
+        hands.manager(order.host).repair_script()
+    except PlanError as error:
+        return Obstacle(outcome=Outcome.NOT_ATTEMPTED, reason=f"drift: {error}")
+    return _no_way_back(hands, order)
 
 
 def _no_restart(hands: Hands, order: Order, facts: Facts) -> Obstacle | None:

@@ -5,7 +5,12 @@ from functools import partial
 
 from wavemend.documents import sha256
 from wavemend.evidence import Evidence, ProbeResult
-from wavemend.execution.drift import left_out_results, missing_targets, unseen_results
+from wavemend.execution.drift import (
+    left_out_results,
+    missing_targets,
+    repaired_results,
+    unseen_results,
+)
 from wavemend.execution.follow import Followed
 from wavemend.execution.hands import Hands
 from wavemend.execution.job_answers import JobState
@@ -57,9 +62,17 @@ def conclude(
     after = rebooted.look
     packages = _packages(hands, order, before, after, followed)
     planned = frozenset((p.name, p.arch) for p in order.planned.packages)
-    asked = tuple(result for result in packages if (result.name, result.arch) in planned)
+    asked = tuple(
+        result for result in packages if order.is_repair or (result.name, result.arch) in planned
+    )
     judge = partial(
-        decide, followed, before.facts, rebooted, asked, bad_end=_bad_end(hands, order, followed)
+        decide,
+        followed,
+        before.facts,
+        rebooted,
+        asked,
+        bad_end=_bad_end(hands, order, followed),
+        is_repair=order.is_repair,
     )
     # A host that has failed anyway is looked at once, for the evidence; nobody waits for it.
     patience = _patience(order, rebooted) if judge(())[0].is_good else 0.0
@@ -82,11 +95,13 @@ def decide(
     probes: tuple[ProbeResult, ...],
     *,
     bad_end: str = "",
+    is_repair: bool = False,
 ) -> tuple[Outcome, str]:
     """Return the terminal outcome and its reason. Pure.
 
-    `packages`: what became of the planned ones. Patched means that each of them is there.
+    `packages`: what became of those it is about. Patched means that each of them is there.
     `bad_end`: why the job's exit status is no good end: what the looks cannot see may be missing.
+    `is_repair`: patched means that nothing is half done any more, whatever was before.
     """
     after = rebooted.look
     if followed.trouble:
@@ -102,7 +117,8 @@ def decide(
         first = missed[0]
         why = first.detail or f"{first.outcome}, not at its target version"
         return Outcome.FAILED, f"{first.name}: {why}"
-    if trouble := _trouble_after(before, after.facts, rebooted, bad_end):
+    half_done = _left(after.facts, bad_end) if is_repair else _new(before, after.facts, bad_end)
+    if trouble := half_done or _trouble_of_boot(before, after.facts, rebooted):
         return Outcome.FAILED, trouble
     if bad := [probe for probe in probes if not probe.ok]:
         return Outcome.FAILED, f"probe {bad[0].name}: {bad[0].detail}"
@@ -111,14 +127,23 @@ def decide(
     return Outcome.PATCHED, ""
 
 
-def _trouble_after(before: Facts | None, after: Facts, rebooted: Rebooted, bad_end: str) -> str:
-    """Say what is wrong although every planned version is in place; empty when nothing is."""
+def _left(after: Facts, bad_end: str) -> str:
+    """Say what a repair has left half done, or may have; empty when nothing is."""
+    if after.defects:
+        return f"half done still: {', '.join(after.defects)}"
+    return f"no package is half done any more, but {bad_end}" if bad_end else ""
+
+
+def _new(before: Facts | None, after: Facts, bad_end: str) -> str:
+    """Say what a change has left half done, or may have; empty when nothing is."""
     known = {(p.name, p.arch) for p in before.broken} if before else set()
     if broken := [p for p in after.broken if (p.name, p.arch) not in known]:
         names = ", ".join(f"{p.name} ({p.status})" for p in broken)
         return f"packages are not whole after the change: {names}"
-    if bad_end:
-        return f"every version is in place, but {bad_end}"
+    return f"every version is in place, but {bad_end}" if bad_end else ""
+
+
+def _trouble_of_boot(before: Facts | None, after: Facts, rebooted: Rebooted) -> str:
     if faults := new_boot_faults(before, after):
         return f"it might not come up again: {'; '.join(faults)}"
     return f"after the restart: {rebooted.trouble}" if rebooted.trouble else ""
@@ -145,6 +170,8 @@ def _packages(
         return unseen_results(order.planned)
     if order.restart_only:
         return left_out_results(order.planned)
+    if order.is_repair:
+        return repaired_results(before.facts, after.facts)
     known = before.facts or after.facts
     view = followed.view
     end = JobEnd(exit_status=view.exit_status if view else None, log=view.log if view else b"")

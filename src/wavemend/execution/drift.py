@@ -1,8 +1,10 @@
 """What was approved is what runs: compare the host, as it is now, with the plan. Pure."""
 
+from collections.abc import Iterable
+
 from wavemend.errors import FleetError
 from wavemend.fleet import Fleet
-from wavemend.hosts import Facts
+from wavemend.hosts import Facts, InstalledPackage
 from wavemend.outcomes import PackageOutcome, PackageResult
 from wavemend.packages import Target, Transaction
 from wavemend.plans import PlannedHost
@@ -95,6 +97,57 @@ def unseen_results(planned: PlannedHost) -> tuple[PackageResult, ...]:
         for package in planned.packages
     ]
     return tuple(sorted([*results, *left_out_results(planned)], key=lambda r: (r.name, r.arch)))
+
+
+def repaired_results(before: Facts | None, after: Facts) -> tuple[PackageResult, ...]:
+    """Return what became of each package that was half done, and of each other one that changed.
+
+    A repair brings no version in: one that changed all the same is to be seen. Without a look
+    before it, only what is half done still is known.
+    """
+    seen = before or after
+    old, new = _by_package((*seen.installed, *seen.broken)), _by_package(after.installed)
+    half, left = _by_package(seen.broken), _by_package(after.broken)
+    changed = {key for key in old.keys() | new.keys() if old.get(key) != new.get(key)}
+    return tuple(
+        _repaired(key, old.get(key, ()), half.get(key, ()), new.get(key, ()), left.get(key, ()))
+        for key in sorted(half.keys() | left.keys() | changed)
+    )
+
+
+_Packages = tuple[InstalledPackage, ...]
+
+
+def _repaired(
+    key: tuple[str, str], old: _Packages, half: _Packages, new: _Packages, left: _Packages
+) -> PackageResult:
+    was, now = (", ".join(package.version for package in found) for found in (old, new))
+    if left:
+        detail = f"half done still ({left[0].status})"
+    elif not new:
+        detail = "gone after the repair"
+    elif {package.version for package in new} - {package.version for package in old}:
+        detail = "the repair changed its version"
+    else:
+        detail = f"was half done ({half[0].status})" if half else "its other version is gone"
+    return PackageResult(
+        name=key[0],
+        arch=key[1],
+        before=was,
+        target=was,
+        after=now,
+        outcome=PackageOutcome.INSTALLED if new and not left else PackageOutcome.FAILED,
+        detail=detail,
+    )
+
+
+def _by_package(packages: Iterable[InstalledPackage]) -> dict[tuple[str, str], _Packages]:
+    """Return what is there of each package: some are installed beside each other."""
+    found: dict[tuple[str, str], _Packages] = {}
+    for package in sorted(packages, key=lambda each: (each.name, each.arch, each.version)):
+        key = package.name, package.arch
+        found[key] = (*found.get(key, ()), package)
+    return found
 
 
 def left_out_results(planned: PlannedHost) -> tuple[PackageResult, ...]:

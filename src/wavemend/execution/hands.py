@@ -2,15 +2,21 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
+from wavemend.calendar.almanac import Almanac
 from wavemend.execution.outside import port_trouble, url_trouble
 from wavemend.hosts import Host
 from wavemend.ledger.store import Ledger
 from wavemend.managers import Manager
 from wavemend.operations import Operate, run_here
 from wavemend.transport import Transport
+
+
+def _nothing_read() -> Almanac:
+    """Nobody read any calendar: what a fleet declares of them is unknown, and forbids."""
+    return Almanac(read_at=datetime.min.replace(tzinfo=UTC))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +36,8 @@ class Hands:
     stop_file: Path
     """While this file exists nothing is started, even when the ledger cannot be reached."""
     signers_file: Path
+    almanac: Callable[[], Almanac] = _nothing_read
+    """What all calendars hold now; read anew as they change."""
     operate: Operate = run_here
     """How the operator's commands are run on this worker."""
     port_trouble: Callable[[str, int, float], str] = port_trouble

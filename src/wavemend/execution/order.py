@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from wavemend.fleet import Tenant
+from wavemend.calendar.declared import TenantCalendar
+from wavemend.fleet import RolloutKind, Tenant
+from wavemend.fleet_limits import NO_LIMITS, HostLimits
 from wavemend.hosts import Host
 from wavemend.ledger.rollouts import Lease
 from wavemend.plans import Plan, PlannedHost
@@ -16,6 +18,10 @@ class InForce:
 
     tenant: Tenant
     """Its company: who may approve."""
+    calendar: TenantCalendar | None = None
+    """What can close the window for the company; None: nothing was declared."""
+    limits: HostLimits = NO_LIMITS
+    """What other hosts mean for its start."""
     fleet_drift: str = ""
     """Why the fleet no longer says what the plan was made for; empty when it does."""
 
@@ -29,6 +35,8 @@ class Order:
     host: Host
     profile: Profile
     tenant: Tenant
+    calendar: TenantCalendar | None = None
+    limits: HostLimits = NO_LIMITS
     fleet_drift: str = ""
     """Why the fleet in force no longer says what the plan was made for; empty when it does."""
     ask: Callable[[], InForce] | None = None
@@ -37,7 +45,12 @@ class Order:
     def in_force(self) -> InForce:
         """Return what the fleet says now; what it said when the order was given, if nobody asks."""
         if self.ask is None:
-            return InForce(tenant=self.tenant, fleet_drift=self.fleet_drift)
+            return InForce(
+                tenant=self.tenant,
+                calendar=self.calendar,
+                limits=self.limits,
+                fleet_drift=self.fleet_drift,
+            )
         return self.ask()
 
     @property
@@ -48,4 +61,16 @@ class Order:
     @property
     def restart_only(self) -> bool:
         """True in a rollout of restarts: nothing is installed, the host is restarted."""
-        return not self.planned.packages
+        return self.kind is RolloutKind.RESTART
+
+    @property
+    def kind(self) -> RolloutKind:
+        """What is done to the host."""
+        if self.planned.repairs:
+            return RolloutKind.REPAIR
+        return RolloutKind.PATCH if self.planned.changes_packages else RolloutKind.RESTART
+
+    @property
+    def is_repair(self) -> bool:
+        """True in a rollout of repairs: what is half done is finished, no version is brought in."""
+        return self.kind is RolloutKind.REPAIR

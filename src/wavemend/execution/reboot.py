@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from wavemend.errors import TransportError
 from wavemend.execution import reboot_rules
+from wavemend.execution.barring import barred
 from wavemend.execution.hands import Hands
 from wavemend.execution.looks import look
 from wavemend.execution.order import Order
@@ -67,8 +68,11 @@ def reboot_if_due(
 def _count(hands: Hands, order: Order, attempt_id: str) -> str:
     """Write the intent to restart the host; say why it may not be, instead, if so."""
     now = hands.clock()
+    closed = barred(hands, order.in_force().calendar, order.plan.window_end)
     with hands.ledger.writing() as book:
-        refusal = attempts.start_refusal(book, order.lease, order.plan, now, hands.local_stop())
+        refusal = attempts.start_refusal(
+            book, order.lease, order.plan, now, hands.local_stop(), barred=closed
+        )
         if not refusal and attempts.count_reboot(book, order.lease, attempt_id, now) > MAX_REBOOTS:
             refusal = f"it was rebooted {MAX_REBOOTS} times already: a boot loop?"
     return refusal

@@ -84,6 +84,8 @@ def rollback_reason(order: Order, conclusion: Conclusion) -> str:
     failed = any(not probe.ok for probe in probes)
     if order.profile.roll_back is RollBack.NEVER or conclusion.outcome is not Outcome.FAILED:
         return ""
+    if order.is_repair:  # back to what was half done is no way to get well
+        return ""
     return conclusion.reason if failed else ""
 
 

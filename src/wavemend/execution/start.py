@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from wavemend.approvals import Answer, check
 from wavemend.errors import ApprovalRefused, TransportError
+from wavemend.execution.barring import barred
 from wavemend.execution.hands import Hands
 from wavemend.execution.job_answers import JobView
 from wavemend.execution.jobs import JobSpec, start_job
@@ -11,6 +12,7 @@ from wavemend.execution.order import Order
 from wavemend.ledger import approvals, attempts
 from wavemend.ledger.attempts import Granted, Refused
 from wavemend.ledger.rollouts import standing
+from wavemend.ledger.starts import too_long
 from wavemend.packages import JobScript, Target
 from wavemend.rollout import Standing
 
@@ -33,7 +35,14 @@ def wait_for_place(hands: Hands, order: Order) -> None:
     pause = _ASK_AGAIN_SECONDS[0]
     while True:
         with hands.ledger.reading() as book:
-            free = attempts.has_place(book, order.lease, order.plan, order.host.name)
+            free = attempts.has_place(
+                book,
+                order.lease,
+                order.plan,
+                order.host.name,
+                now=hands.clock(),
+                limits=order.in_force().limits,
+            )
         if free or hands.local_stop():
             return
         hands.sleep(pause)
@@ -45,6 +54,8 @@ def intend(hands: Hands, order: Order) -> attempts.Answer:
     if refusal := _fleet_refusal(order) or approval_refusal(hands, order):
         return Refused(refusal)
     attempt_id, nonce = f"a-{hands.token()}", hands.token()
+    in_force = order.in_force()
+    closed, limits = barred(hands, in_force.calendar, order.plan.window_end), in_force.limits
     with hands.ledger.writing() as book:
         return attempts.intend(
             book,
@@ -55,6 +66,8 @@ def intend(hands: Hands, order: Order) -> attempts.Answer:
             nonce=nonce,
             now=hands.clock(),
             local_stop=hands.local_stop(),
+            barred=closed,
+            limits=limits,
         )
 
 
@@ -66,10 +79,13 @@ def may_begin(hands: Hands, order: Order) -> str:
     """
     if refusal := _fleet_refusal(order) or approval_refusal(hands, order):
         return refusal
+    closed = barred(hands, order.in_force().calendar, order.plan.window_end)
+    now = hands.clock()
     with hands.ledger.reading() as book:
-        return attempts.start_refusal(
-            book, order.lease, order.plan, hands.clock(), hands.local_stop()
+        refusal = attempts.start_refusal(
+            book, order.lease, order.plan, now, hands.local_stop(), barred=closed
         )
+    return refusal or too_long(order.plan, order.host.name, now)
 
 
 def _fleet_refusal(order: Order) -> str:
@@ -80,7 +96,7 @@ def _fleet_refusal(order: Order) -> str:
 
 def approval_refusal(hands: Hands, order: Order) -> str:
     """Check the stored signatures again, now; say why none of them counts, or return nothing."""
-    if not order.planned.critical:
+    if not order.plan.needs_signature(order.host.name):
         return ""
     tenant = order.in_force().tenant
     with hands.ledger.reading() as book:
@@ -128,12 +144,11 @@ class Begun:
 
 def begin(hands: Hands, order: Order, granted: Granted, targets: tuple[Target, ...]) -> Begun:
     """Create the job on the host: it begins once, and not after the plan's last start."""
-    manager = hands.manager(order.host)
     spec = JobSpec(
         attempt_id=granted.attempt_id,
         nonce=granted.nonce,
         fence=granted.fence,
-        script=NOTHING if order.restart_only else manager.apply_script(targets),
+        script=_script(hands, order, targets),
         # However long this process was stopped since the intent: the host has a clock too.
         not_after=int(order.plan.last_start.timestamp()),
     )
@@ -145,3 +160,10 @@ def begin(hands: Hands, order: Order, granted: Granted, targets: tuple[Target, .
             transport.close()
     except TransportError as error:
         return Begun(view=None, trouble=f"{error.reason}: {error}")
+
+
+def _script(hands: Hands, order: Order, targets: tuple[Target, ...]) -> JobScript:
+    manager = hands.manager(order.host)
+    if order.restart_only:
+        return NOTHING
+    return manager.repair_script() if order.is_repair else manager.apply_script(targets)

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-from wavemend.calendar.windows import Window
-from wavemend.errors import CalendarError
-from wavemend.inventory.fleet_schema import GroupForm, HostForm, WindowForm
+from wavemend.inventory.calendar_checks import check_calendars
+from wavemend.inventory.fleet_schema import GroupForm, HostForm
 from wavemend.inventory.forms import SECTIONS, Forms
 from wavemend.inventory.inheritance import Inheritance, inheritance_of
+from wavemend.inventory.policy_checks import check_policies
 from wavemend.inventory.problems import Place, Problem
 from wavemend.inventory.profile_checks import check_profiles
 from wavemend.inventory.wave_checks import check_waves, empty_waves
@@ -16,27 +16,19 @@ def check(forms: Forms) -> Iterator[Problem]:
     """Yield every problem that shows only when the entries are seen together."""
     yield from _doubles(forms)
     yield from _tenants(forms)
-    yield from _windows(forms)
     yield from check_profiles(forms)
     yield from check_waves(forms)
     inheritance = inheritance_of(forms)
+    yield from check_calendars(forms, inheritance)
     yield from _hosts(forms, inheritance)
     yield from _groups(forms)
     yield from _waivers(forms)
+    yield from check_policies(forms, inheritance)
+    if forms.source.data.get("hosts", []) == [] and not forms.source.data.get("sources"):
+        what = "is empty, and empty is not everything; write at least one entry"
+        yield forms.problem(("hosts",), what)
     if forms.all_hosts_read:
         yield from _empty_selections(forms, inheritance)
-
-
-def window_of(form: WindowForm) -> Window:
-    """Return the window a form declares. Raises CalendarError when it means nothing."""
-    return Window(
-        name=form.name,
-        zone=form.zone,
-        start=form.start,
-        days=frozenset(form.days),
-        duration=form.duration,
-        cutoff=form.cutoff,
-    )
 
 
 def _doubles(forms: Forms) -> Iterator[Problem]:
@@ -44,8 +36,8 @@ def _doubles(forms: Forms) -> Iterator[Problem]:
         first: dict[str, int] = {}
         for number, name in forms.names[section]:
             if name in first:
-                line = forms.source.line((section, first[name], "name"))
-                what = f'"{name}" is here twice (first on line {line}); names are unique'
+                where = forms.source.where((section, first[name], "name"))
+                what = f'"{name}" is here twice (first {where}); names are unique'
                 yield forms.problem((section, number, "name"), what)
             first.setdefault(name, number)
 
@@ -58,28 +50,19 @@ def _tenants(forms: Forms) -> Iterator[Problem]:
             yield from forms.unknown((*place, "approvers", at), "approvers", name)
 
 
-def _windows(forms: Forms) -> Iterator[Problem]:
-    for number, form in forms.windows.items():
-        try:
-            window_of(form)
-        except CalendarError as error:
-            key = "cutoff" if form.cutoff >= form.duration else "duration"
-            what = error.message.removeprefix(f"window {form.name}: ")
-            yield forms.problem(("windows", number, key), what)
-
-
 def _hosts(forms: Forms, inheritance: Inheritance) -> Iterator[Problem]:
     approved = {tenant.name: bool(tenant.approvers) for tenant in forms.tenants.values()}
     machines: dict[tuple[str, ...], int] = {}
     for number, host in forms.hosts.items():
         place: Place = ("hosts", number)
         yield from _host_references(forms, place, host)
-        if fault := inheritance.of(host).fault:
-            yield forms.problem(place, fault)
+        inherited = inheritance.of(host)
+        if inherited.fault:
+            yield forms.problem(place, inherited.fault)
         if host.transport != "local" and not host.address:
             what = "is missing; write the host's name or IP address"
             yield forms.problem((*place, "address"), what)
-        if host.critical and not approved.get(host.tenant, True):
+        if inherited.critical and not approved.get(host.tenant, True):
             what = (
                 f"nobody may approve for {host.tenant}, so this host could never change; "
                 "add approvers to the company"
@@ -158,7 +141,8 @@ def _waivers(forms: Forms) -> Iterator[Problem]:
 
 def _empty_selections(forms: Forms, inheritance: Inheritance) -> Iterator[Problem]:
     hosts = list(forms.hosts.values())
-    covered = [(inheritance.of(host).profile, host.critical, host.labels) for host in hosts]
+    inherited = [(inheritance.of(host), host.labels) for host in hosts]
+    covered = [(found.profile, found.critical, labels) for found, labels in inherited]
     yield from empty_waves(forms, covered)
     for number, group in forms.groups.items():
         mine = [host for host in hosts if group.tenant in {"", host.tenant}]

@@ -8,6 +8,7 @@ from wavemend.inventory.fleet_checks import check
 from wavemend.inventory.fleet_values import build
 from wavemend.inventory.forms import Forms, read_forms
 from wavemend.inventory.manager_file import read_declaration
+from wavemend.inventory.merging import SourceNote, merged
 from wavemend.inventory.problems import Problem, raise_if_any
 from wavemend.inventory.yaml_source import read_source
 
@@ -15,17 +16,24 @@ from wavemend.inventory.yaml_source import read_source
 def load_fleet(path: Path) -> Fleet:
     """Return the fleet a file declares, resolved, sorted and with its digest.
 
-    Reads this file and the declarations of managers it names, nothing else: references to secrets
-    are checked for their form and resolved later, where the work is done. Raises FleetError; its
-    message has one line for every problem: `path:line: place: what is wrong; way out`.
+    Reads this file, the sources of hosts and the declarations of managers it names, nothing else:
+    references to secrets are checked for their form and resolved later, where the work is done.
+    Raises FleetError; its message has one line for every problem: `path:line: place: what is
+    wrong; way out`.
     """
+    return read_fleet(path)[0]
+
+
+def read_fleet(path: Path) -> tuple[Fleet, tuple[SourceNote, ...]]:
+    """Return the fleet as `load_fleet` does, and what its sources hold beside it."""
     source = read_source(path)
     if not source.readable:
         raise_if_any(str(path), source.problems)
+    source, notes = merged(source, path.parent)
     forms, problems = read_forms(source)
     managers, faults = _declared(forms, path.parent)
     raise_if_any(str(path), [*source.problems, *problems, *check(forms), *faults])
-    return build(forms, str(path), managers)
+    return build(forms, str(path), managers), notes
 
 
 def _declared(forms: Forms, folder: Path) -> tuple[list[Declaration], list[Problem]]:

@@ -8,12 +8,18 @@ from typing import Any, Literal
 from pydantic import Field
 
 from wavemend.fleet import SCHEMA
+from wavemend.inventory.calendar_schema import (
+    CalendarForm,
+    DutyForm,
+    FreezeForm,
+    RosterForm,
+    WindowForm,
+)
 from wavemend.inventory.fields import (
     Address,
     Argument,
     Compliance,
     CveName,
-    Day,
     Duration,
     FeedName,
     FeedSource,
@@ -28,13 +34,19 @@ from wavemend.inventory.fields import (
     Reason,
     Reference,
     Selection,
-    StartTime,
     Text,
     TextReference,
     User,
     Zone,
 )
 from wavemend.inventory.form import Form, schema_of
+from wavemend.inventory.policy_schema import (
+    BudgetForm,
+    DependencyForm,
+    EmergencyForm,
+    PolicyForm,
+    SourceForm,
+)
 from wavemend.inventory.profile_schema import ProfileForm
 
 
@@ -61,23 +73,19 @@ class TenantForm(Form):
     compliance: Compliance = Field(
         default="bod-26-04", description="Compliance profile that sets its due dates."
     )
-
-
-class WindowForm(Form):
-    """A maintenance window: the right to change hosts exists only inside one."""
-
-    name: Name = Field(description="Short name, used everywhere.")
-    zone: Zone = Field(description="IANA time zone of `start`.")
-    start: StartTime = Field(
+    gap: Duration | None = Field(
+        default=None,
         description=(
-            "Local time of day, in quotes. A start that a switch to summer time skips begins at "
-            "the first valid instant after it; one that exists twice begins once, at the first."
-        )
+            "Least time between the verified end of one group of this company and the start of "
+            "the next, over all its rollouts: with it, one group at a time is changed. 60m to 90m "
+            "leave time to notice."
+        ),
     )
-    days: list[Day] = Field(min_length=1, description="Days of the week on which it starts.")
-    duration: Duration = Field(description="Elapsed time from start to end, at most 7d.")
-    cutoff: Duration = Field(
-        description="Elapsed time before the end from which nothing new starts."
+    duty: DutyForm | None = Field(
+        default=None, description="Without it, nothing asks who is there in the morning."
+    )
+    emergency: EmergencyForm = Field(
+        default_factory=EmergencyForm, description="What it allows for exploited vulnerabilities."
     )
 
 
@@ -132,6 +140,9 @@ class HostForm(Form):
         ),
     )
     window: Name = Field(default="", description="Before the company's and the profile's window.")
+    zone: Zone | Literal[""] = Field(
+        default="", description="Its own time zone, for windows of zone `host`; else its company's."
+    )
     labels: dict[LabelKey, LabelValue] = Field(default={}, description="For selectors.")
     mac: MacAddress = Field(
         default="", description="Where a wake-on-LAN packet goes when the host is off."
@@ -216,8 +227,23 @@ class FleetFile(Form):
         default=[], description="Managers beside the built-in ones."
     )
     logins: list[LoginForm] = Field(default=[], description="How to log in.")
-    hosts: list[HostForm] = Field(min_length=1, description="Machines.")
+    hosts: list[HostForm] = Field(
+        default=[], description="Machines; more of them may come from `sources`."
+    )
     groups: list[GroupForm] = Field(default=[], description="Named sets of hosts.")
+    sources: list[SourceForm] = Field(default=[], description="Hosts kept in other files.")
+    policies: list[PolicyForm] = Field(
+        default=[], description="What holds for everybody, a company, a group or one host."
+    )
+    budgets: list[BudgetForm] = Field(
+        default=[], description="How many hosts of a set may be out at once."
+    )
+    dependencies: list[DependencyForm] = Field(
+        default=[], description="Hosts that change before others."
+    )
+    calendars: list[CalendarForm] = Field(default=[], description="iCalendar files and addresses.")
+    freezes: list[FreezeForm] = Field(default=[], description="Times when nothing starts.")
+    rosters: list[RosterForm] = Field(default=[], description="Who is at work when.")
     waivers: list[WaiverForm] = Field(default=[], description="Accepted risks.")
     feeds: FeedsForm = Field(default_factory=FeedsForm, description="Vulnerability feeds.")
 

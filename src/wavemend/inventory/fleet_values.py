@@ -11,23 +11,32 @@ from wavemend.fleet import (
     Approver,
     FeedSettings,
     Fleet,
-    Group,
     LoginSpec,
-    Scope,
     Tenant,
 )
-from wavemend.hosts import DEFAULT_OPTIONS, Host, ManagerOptions
-from wavemend.inventory.fleet_checks import window_of
+from wavemend.hosts import Host
+from wavemend.inventory.calendar_values import (
+    calendar_of,
+    duty_of,
+    freeze_of,
+    roster_of,
+)
+from wavemend.inventory.calendar_windows import windows_of
 from wavemend.inventory.fleet_schema import (
     FeedsForm,
-    GroupForm,
     HostForm,
     LoginForm,
     WaiverForm,
 )
 from wavemend.inventory.forms import Forms
-from wavemend.inventory.inheritance import Inherited, inheritance_of
-from wavemend.inventory.profile_values import options_of, profile_of
+from wavemend.inventory.inheritance import Inherited, group_of, inheritance_of
+from wavemend.inventory.policy_values import (
+    budget_of,
+    dependency_of,
+    emergency_of,
+    policy_of,
+)
+from wavemend.inventory.profile_values import profile_of
 from wavemend.policy.waivers import Waiver
 
 
@@ -42,8 +51,8 @@ N = TypeVar("N", bound=_Named)
 def build(forms: Forms, path: str, managers: Iterable[Declaration]) -> Fleet:
     """Return the fleet of forms in which no problem was found, with its declared managers."""
     inheritance = inheritance_of(forms)
-    options = {form.name: options_of(form) for form in forms.profiles.values()}
-    hosts = _sorted(_host(form, inheritance.of(form), options) for form in forms.hosts.values())
+    zones = {form.name: form.zone for form in forms.tenants.values()}
+    hosts = _sorted(_host(form, inheritance.of(form), zones) for form in forms.hosts.values())
     tenants = (
         Tenant(
             name=form.name,
@@ -53,6 +62,9 @@ def build(forms: Forms, path: str, managers: Iterable[Declaration]) -> Fleet:
             approvers=tuple(sorted(set(form.approvers))),
             four_eyes=form.four_eyes,
             compliance=form.compliance,
+            gap=form.gap,
+            duty=duty_of(form.duty),
+            emergency=emergency_of(form.emergency),
         )
         for form in forms.tenants.values()
     )
@@ -62,12 +74,18 @@ def build(forms: Forms, path: str, managers: Iterable[Declaration]) -> Fleet:
         tenants=_sorted(tenants),
         approvers=_sorted(approvers),
         profiles=_sorted(profile_of(form) for form in forms.profiles.values()),
-        windows=_sorted(window_of(form) for form in forms.windows.values()),
-        groups=_sorted(_group(form, hosts) for form in forms.groups.values()),
+        windows=_sorted(windows_of(forms, inheritance)),
+        groups=_sorted(group_of(form, hosts) for form in forms.groups.values()),
         logins=_sorted(_login(form) for form in forms.logins.values()),
         hosts=hosts,
         waivers=_waivers(forms),
         managers=_sorted(managers),
+        policies=tuple(policy_of(form) for form in forms.policies.values()),
+        budgets=_sorted(budget_of(form, hosts) for form in forms.budgets.values()),
+        dependencies=_sorted(dependency_of(form) for form in forms.dependencies.values()),
+        calendars=_sorted(calendar_of(form) for form in forms.calendars.values()),
+        freezes=_sorted(freeze_of(form) for form in forms.freezes.values()),
+        rosters=_sorted(roster_of(form) for form in forms.rosters.values()),
         feeds=_feeds(forms.feeds),
         source_path=path,
     )
@@ -108,7 +126,11 @@ def _feeds(form: FeedsForm) -> FeedSettings:
     )
 
 
-def _host(form: HostForm, inherited: Inherited, options: Mapping[str, ManagerOptions]) -> Host:
+def _host(
+    form: HostForm,
+    inherited: Inherited,
+    zones: Mapping[str, str],
+) -> Host:
     return Host(
         name=form.name,
         tenant=form.tenant,
@@ -119,27 +141,16 @@ def _host(form: HostForm, inherited: Inherited, options: Mapping[str, ManagerOpt
         host_keys=tuple(form.host_keys),
         # Nobody said how an unmanaged host is updated, and nothing will be.
         manager=inherited.manager,
-        options=options.get(inherited.profile, DEFAULT_OPTIONS),
+        options=inherited.options,
         mac=form.mac.lower(),
         profile=inherited.profile,
-        window=inherited.window,
+        window=inherited.resolved_window,
+        zone=form.zone or zones.get(form.tenant, ""),
         labels=dict(sorted(form.labels.items())),
-        critical=form.critical,
+        critical=inherited.critical,
         exposed=form.exposed,
         simulated=form.simulated,
-    )
-
-
-def _group(form: GroupForm, hosts: Iterable[Host]) -> Group:
-    names = form.hosts
-    if names is None:
-        names = tuple(host.name for host in hosts if form.tenant in {"", host.tenant})
-    return Group(
-        name=form.name,
-        scope=Scope(form.scope),
-        tenant=form.tenant,
-        hosts=tuple(sorted(set(names))),
-        select=form.select,
+        own=inherited.own,
     )
 
 

@@ -9,6 +9,12 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from wavemend.inventory.calendar_schema import (
+    CalendarForm,
+    FreezeForm,
+    RosterForm,
+    WindowForm,
+)
 from wavemend.inventory.fleet_schema import (
     ApproverForm,
     FeedsForm,
@@ -19,9 +25,9 @@ from wavemend.inventory.fleet_schema import (
     ManagerForm,
     TenantForm,
     WaiverForm,
-    WindowForm,
 )
 from wavemend.inventory.form import Form
+from wavemend.inventory.policy_schema import BudgetForm, DependencyForm, PolicyForm, SourceForm
 from wavemend.inventory.problems import Place, Problem, shown, suggestion
 from wavemend.inventory.profile_schema import ProfileForm
 from wavemend.inventory.schema_errors import place_of, sentence
@@ -39,7 +45,17 @@ SECTIONS = (
     "hosts",
     "groups",
     "waivers",
+    "sources",
+    "policies",
+    "budgets",
+    "dependencies",
+    "calendars",
+    "freezes",
+    "rosters",
 )
+
+
+_SINGULAR = {"policies": "policy", "dependencies": "dependency"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,19 +74,26 @@ class Forms:
     hosts: Mapping[int, HostForm]
     groups: Mapping[int, GroupForm]
     waivers: Mapping[int, WaiverForm]
+    sources: Mapping[int, SourceForm]
+    policies: Mapping[int, PolicyForm]
+    budgets: Mapping[int, BudgetForm]
+    dependencies: Mapping[int, DependencyForm]
+    calendars: Mapping[int, CalendarForm]
+    freezes: Mapping[int, FreezeForm]
+    rosters: Mapping[int, RosterForm]
     feeds: FeedsForm
     all_hosts_read: bool
     """False: some hosts are missing here, so nothing can be said about empty selections."""
 
     def problem(self, place: Place, what: str) -> Problem:
         """Return a problem at the line where that place is written."""
-        return Problem(self.source.line(place), place, what)
+        return self.source.problem(place, what)
 
     def unknown(self, place: Place, section: str, name: str) -> Iterator[Problem]:
         """Yield a problem when no entry of that name is declared, readable or not."""
         if name and name not in self.known[section]:
             way_out = suggestion(name, self.known[section])
-            what = f"no {section[:-1]} is called {shown(name)}; {way_out}"
+            what = f"no {_SINGULAR.get(section, section[:-1])} is called {shown(name)}; {way_out}"
             yield self.problem(place, what)
 
 
@@ -85,7 +108,7 @@ def read_forms(source: Source) -> tuple[Forms, list[Problem]]:
             place = place_of(fault)
             broken.add(place[:2])
             # A missing key is written nowhere: its line is the entry's.
-            problems.append(Problem(source.line(place), place, sentence(fault)))
+            problems.append(source.problem(place, sentence(fault)))
 
     def entries(section: str, form: type[F]) -> dict[int, F]:
         items = _items(source, section)
@@ -108,8 +131,15 @@ def read_forms(source: Source) -> tuple[Forms, list[Problem]]:
         hosts=hosts,
         groups=entries("groups", GroupForm),
         waivers=entries("waivers", WaiverForm),
+        sources=entries("sources", SourceForm),
+        policies=entries("policies", PolicyForm),
+        budgets=entries("budgets", BudgetForm),
+        dependencies=entries("dependencies", DependencyForm),
+        calendars=entries("calendars", CalendarForm),
+        freezes=entries("freezes", FreezeForm),
+        rosters=entries("rosters", RosterForm),
         feeds=FeedsForm() if feeds_broken else FeedsForm(**source.data.get("feeds", {})),
-        all_hosts_read=len(hosts) == len(_items(source, "hosts")),
+        all_hosts_read=source.complete and len(hosts) == len(_items(source, "hosts")),
     )
     return forms, problems
 

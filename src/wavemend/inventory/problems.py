@@ -13,11 +13,13 @@ Place = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """One fault of the file. Lines count from 1; 0: the file as a whole."""
+    """One fault of the file. Lines count from 1; 0: the file as a whole, or another file."""
 
     line: int
     place: Place
     what: str
+    origin: str = ""
+    """Where it stands in another file: `hosts.csv:4, column port`; `place` goes on from there."""
 
     def __str__(self) -> str:
         return f"{dotted(self.place)}: {self.what}" if self.place else self.what
@@ -52,9 +54,11 @@ def raise_if_any(path: str, problems: Sequence[Problem]) -> None:
     """Raise one FleetError with a line `path:line: place: what` for every problem, if any."""
     if not problems:
         return
-    ordered = sorted(set(problems), key=lambda problem: (problem.line, str(problem)))
-    lines = [
-        f"{path}:{problem.line}: {problem}" if problem.line else f"{path}: {problem}"
-        for problem in ordered
-    ]
-    raise FleetError("\n".join(lines))
+    ordered = sorted(
+        set(problems), key=lambda problem: (problem.origin, problem.line, str(problem))
+    )
+    raise FleetError("\n".join(f"{_head(path, problem)}: {problem}" for problem in ordered))
+
+
+def _head(path: str, problem: Problem) -> str:
+    return problem.origin or (f"{path}:{problem.line}" if problem.line else path)

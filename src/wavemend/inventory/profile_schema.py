@@ -207,6 +207,13 @@ class ProfileForm(Form):
     reboots: RebootsForm = Field(
         default_factory=RebootsForm, description="How its hosts are restarted."
     )
+    separate_reboots: bool = Field(
+        default=True,
+        description=(
+            "Broad and critical waves are two: hosts foreseen not to restart go first, and none of "
+            "them is restarted; the others follow as `WAVE-reboot`."
+        ),
+    )
     unready: Literal["block", "hold", "go_on"] = Field(
         default="go_on",
         description=(

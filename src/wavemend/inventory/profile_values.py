@@ -54,6 +54,7 @@ def profile_of(form: ProfileForm) -> Profile:
         restore_point=_restore_point(form.restore_point),
         roll_back=RollBack(form.roll_back),
         reboots=_reboots(form.reboots),
+        separate_reboots=form.separate_reboots,
         unready=Unready(form.unready),
         options=options_of(form),
         new_packages=form.new_packages,

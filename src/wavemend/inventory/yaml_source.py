@@ -6,7 +6,7 @@ alias bombs. Aliases themselves are fine.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,10 @@ class Source:
     problems: tuple[Problem, ...]
     readable: bool = True
     """False: the document as a whole cannot be read, `data` means nothing."""
+    origins: Mapping[Place, str] = field(default_factory=dict)
+    """Where entries stand that came in from other files."""
+    complete: bool = True
+    """False: hosts of other files are missing here."""
 
     def line(self, place: Place) -> int:
         """Return the line of a place, or of the nearest thing around it."""
@@ -49,19 +53,41 @@ class Source:
                 return found
         return 1
 
+    def problem(self, place: Place, what: str) -> Problem:
+        """Return a problem at a place, named where it is really written."""
+        for length in range(len(place), 1, -1):
+            if origin := self.origins.get(place[:length]):
+                return Problem(0, place[length:], what, origin=origin)
+        return Problem(self.line(place), place, what)
+
+    def where(self, place: Place) -> str:
+        """Return where a place is written, for the middle of a sentence."""
+        found = self.problem(place, "")
+        return f"in {found.origin}" if found.origin else f"on line {found.line}"
+
 
 def read_source(
-    path: Path, *, form: str = FLEET_FORM, example: str = "examples/fleet.yaml"
+    path: Path,
+    *,
+    form: str = FLEET_FORM,
+    example: str = "examples/fleet.yaml",
+    guard: bool = True,
 ) -> Source:
     """Read a file. Whatever is wrong with it comes back as problems; nothing is raised.
 
-    `form` and `example` are named to whoever brings an empty file or another one.
+    `form` and `example` are named to whoever brings an empty file or another one. `guard`: a
+    private key in it is a fault; False for other tools' files, whose values are never repeated.
     """
     try:
         with path.open("rb") as file:
             content = file.read(LARGEST_FILE + 1)
     except OSError as error:
         return _unreadable(0, f"cannot be read: {error.strerror}; check the path")
+    return source_of(content, form=form, example=example, guard=guard)
+
+
+def source_of(content: bytes, *, form: str, example: str, guard: bool = True) -> Source:
+    """Read a document that is in memory already, as `read_source` reads a file."""
     if len(content) > LARGEST_FILE:
         return _unreadable(0, "is larger than 5 MB; split the fleet over several files")
     try:
@@ -69,7 +95,7 @@ def read_source(
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         return _unreadable(line, "is not UTF-8 text; save the file as UTF-8")
-    if secrets := _secrets(text):
+    if guard and (secrets := _secrets(text)):
         # Nothing else is reported: other messages quote values, and the value is a secret.
         return Source(data=None, lines={}, problems=secrets, readable=False)
     return _compose(text, form, example)

@@ -97,10 +97,11 @@ def record_assessment(session: Session, scan_id: int, assessment: Assessment) ->
     session.flush()
     if row.id is None:
         raise AssertionError("the database gave the assessment no id")
-    seen = _note_sightings(session, assessment)
+    seen = _note_sightings(session, assessment) if assessment.ranked else {}
     before = session.get(JudgedHostRow, assessment.host)
     if before is None or scan_id >= before.scan_id:
-        _announce(session, assessment, is_first=before is None)
+        if assessment.ranked:
+            _announce(session, assessment, is_first=before is None)
         rows = _index_rows(assessment, seen)
         _renew_index(session, scan_id, assessment, rows, _judged(before) if before else None)
     return row.id
@@ -217,7 +218,8 @@ def _renew_index(
         elif weaker and _stands(row, days):
             rows[row["finding_id"]] = row
             kept += 1
-    session.connection().execute(delete(OpenFindingRow).where(is_host))
+    if old:
+        session.connection().execute(delete(OpenFindingRow).where(is_host))
     if rows:
         session.connection().execute(insert(OpenFindingRow), list(rows.values()))
     session.merge(
@@ -273,7 +275,7 @@ def first_seen(session: Session, host: str) -> dict[str, Sighting]:
     row = FirstSightingRow
     columns = (row.finding_id, row.at, row.due, row.due_reason, row.due_basis)
     query = select_columns(*map(col, columns)).where(col(row.host) == host)
-    found = session.connection().execute(query)
+    found = session.execute(query)
     return {
         number: Sighting(at=at, due=due, due_reason=reason or "", basis=basis or "")
         for number, at, due, reason, basis in found

@@ -1,171 +1,47 @@
 """Attempts: one host in one plan, from intent to exactly one terminal outcome.
 
-The intent is decided and written in one transaction, so that budget, errors, lease, window and
-kill switch are those of the moment of the start, over all workers together.
+The intent itself, which is the right to start, is in `starts.py`.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeAlias
 
-from sqlmodel import Session, col, func, select
+from sqlmodel import Session, col, select
 
 from wavemend.documents import canonical, from_document, to_data, to_document
 from wavemend.errors import LedgerConflict
 from wavemend.evidence import Evidence
 from wavemend.ledger import audit
+from wavemend.ledger.answers import Answer, Granted, Refused, Wait
 from wavemend.ledger.losses import halt_if_lost_together, note_found
-from wavemend.ledger.rollbacks import unfinished_on
-from wavemend.ledger.rollouts import HALTED, Lease, check_lease, read_view, stopped
-from wavemend.ledger.tables import AttemptRow, StepRow
+from wavemend.ledger.rollouts import Lease, check_lease
+from wavemend.ledger.starts import has_place, intend, start_refusal
+from wavemend.ledger.tables import AttemptRow
 from wavemend.outcomes import Outcome, PackageResult
-from wavemend.plans import Plan, PlannedWave
-from wavemend.rollout import AttemptState, Standing, errors_in, in_flight, judge_errors
+from wavemend.plans import Plan
+from wavemend.rollout import AttemptState
 
-
-@dataclass(frozen=True, slots=True)
-class Granted:
-    """The intent is written: the host may be started, once, under this fence."""
-
-    attempt_id: str
-    nonce: str
-    fence: int
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Not now: the wave's disruption budget is used up by others."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """Not in this rollout: the reason becomes the outcome's."""
-
-    reason: str
-
-
-Answer: TypeAlias = Granted | Wait | Refused
-
-
-def intend(
-    session: Session,
-    lease: Lease,
-    plan: Plan,
-    host: str,
-    *,
-    attempt_id: str,
-    nonce: str,
-    now: datetime,
-    local_stop: str,
-) -> Answer:
-    """Decide whether a host may be changed now and, if so, write the intent.
-
-    The caller has verified the approval of a critical host in the same breath; everything that
-    other workers can change is decided here. `local_stop`: the stop file of this machine.
-    """
-    if refusal := start_refusal(session, lease, plan, now, local_stop):
-        return Refused(refusal)
-    wave = plan.wave_of(host)
-    view = read_view(session, lease.rollout_id)
-    if host in view.attempts:
-        raise LedgerConflict(f"{host} has an attempt in this rollout already")
-    if view.standing is Standing.REJECTED and plan.host(host).critical:
-        return Refused("rejected by the approver")
-    if errors_in(wave, view) > wave.max_errors:
-        return Refused(f"gate {wave.name}: {judge_errors(wave, view)}")
-    if reason := _earlier_gate_open(plan, wave, view.gates.get) or _in_use(session, host):
-        return Refused(reason)
-    if in_flight(wave, view) >= wave.concurrency:
-        # A failed host keeps its place for good: then waiting would never end.
-        if errors_in(wave, view) >= wave.concurrency:
-            return Refused(f"budget of {wave.name} is used up by hosts that are not well")
-        return Wait(f"{wave.concurrency} hosts of {wave.name} are out already")
-    session.add(
-        AttemptRow(
-            id=attempt_id,
-            rollout_id=lease.rollout_id,
-            plan_digest=plan.digest,
-            host=host,
-            wave=wave.number,
-            fence=lease.fence,
-            nonce=nonce,
-            state=AttemptState.INTENT,
-            touched=True,
-            intent_at=now,
-            packages=b"[]",
-            evidence=b"",
-        )
-    )
-    audit.append(
-        session, now, lease.owner, "attempt.intent", lease.rollout_id, host=host, id=attempt_id
-    )
-    return Granted(attempt_id, nonce, lease.fence)
-
-
-def has_place(session: Session, lease: Lease, plan: Plan, host: str) -> bool:
-    """True when the wave's budget has room for this host, or never will have (see `intend`).
-
-    Every waiting host asks this again and again: it counts in the database and reads no rows.
-    """
-    row = check_lease(session, lease)
-    wave = plan.wave_of(host)
-    counts = session.exec(
-        select(AttemptRow.outcome, func.count())
-        .where(AttemptRow.rollout_id == lease.rollout_id, AttemptRow.wave == wave.number)
-        .group_by(AttemptRow.outcome)
-    )
-    known = dict(counts.all())
-    errors = sum(count for outcome, count in known.items() if outcome and Outcome(outcome).is_bad)
-    if errors > wave.max_errors or errors >= wave.concurrency:
-        return True
-    if known.get("", 0) + errors < wave.concurrency:
-        return True
-    return bool(stopped(session, row.tenant)) or _halted(session, lease) != ""
-
-
-def start_refusal(
-    session: Session, lease: Lease, plan: Plan, now: datetime, local_stop: str
-) -> str:
-    """Say why nothing of this plan may start now, whichever host; empty when it may."""
-    row = check_lease(session, lease)
-    if row.plan_digest != plan.digest:
-        return "the plan is not the one this rollout has frozen"
-    if reason := local_stop or stopped(session, row.tenant):
-        return f"stopped: {reason}"
-    if reason := _halted(session, lease):
-        return f"halted: {reason}"
-    if not plan.window_start <= now < plan.last_start:
-        return f"window: {now:%Y-%m-%d %H:%M} UTC is outside {_span(plan)}"
-    return ""
-
-
-def _halted(session: Session, lease: Lease) -> str:
-    """Say why this rollout has stopped itself; empty when it has not."""
-    step = session.get(StepRow, (lease.rollout_id, HALTED))
-    return step.detail if step else ""
-
-
-def _in_use(session: Session, host: str) -> str:
-    """Say which other rollout, or rollback, changes this host right now; empty when none does.
-
-    Patches and restarts of one host are two rollouts: one must not restart it under the other.
-    """
-    attempt = select(AttemptRow.rollout_id).where(
-        AttemptRow.host == host, AttemptRow.state != AttemptState.ENDED
-    )
-    if other := session.exec(attempt).first():
-        return f"the rollout {other} is at work on it"
-    return unfinished_on(session, host)
-
-
-def _earlier_gate_open(plan: Plan, wave: PlannedWave, gate: Callable[[int], bool | None]) -> str:
-    for earlier in plan.waves:
-        if earlier.number < wave.number and gate(earlier.number) is not True:
-            return f"the gate of {earlier.name} was not passed"
-    return ""
+__all__ = [
+    "Answer",
+    "Granted",
+    "Refused",
+    "Wait",
+    "boot_to_end",
+    "count_reboot",
+    "end_attempt",
+    "evidence_of",
+    "find",
+    "has_begun",
+    "has_place",
+    "intend",
+    "mark_running",
+    "of_rollout",
+    "packages_of",
+    "reboots_of",
+    "settle",
+    "start_refusal",
+    "take_over",
+    "unseen_ends",
+]
 
 
 def mark_running(
@@ -332,10 +208,4 @@ def _note_end(session: Session, lease: Lease, row: AttemptRow, now: datetime) ->
         host=row.host,
         outcome=str(row.outcome),
         reason=row.reason,
-    )
-
-
-def _span(plan: Plan) -> str:
-    return (
-        f"{plan.window_start:%Y-%m-%d %H:%M} to {plan.last_start:%Y-%m-%d %H:%M} UTC (last start)"
     )

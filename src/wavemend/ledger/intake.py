@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from sqlmodel import Session, col, select
 
 from wavemend.advisories import FeedSnapshot
-from wavemend.errors import LedgerError
+from wavemend.errors import LedgerConflict, LedgerError
 from wavemend.feeds.floors import Floor, Remembered, floor_of
 from wavemend.fleet import Fleet, fleet_from_document
 from wavemend.ledger import audit
@@ -19,6 +19,7 @@ from wavemend.ledger.tables import (
     FeedSnapshotRow,
     FleetRevision,
 )
+from wavemend.ledger.view import seen
 
 STATES_COMPARED = 100
 """Events per feed that are read: a month of a feed that changes four times a day."""
@@ -26,9 +27,20 @@ _KINDS = ("feed.accepted", "feed.compiled")
 _SAID = TypeAdapter(Floor)
 
 
-def apply_fleet(session: Session, fleet: Fleet, *, actor: str, now: datetime) -> bool:
-    """Make this fleet the one in force. Returns False when it already is."""
+def apply_fleet(
+    session: Session, fleet: Fleet, *, actor: str, now: datetime, replacing: str | None = None
+) -> bool:
+    """Make this fleet the one in force. Returns False when it already is.
+
+    `replacing`: digest of the fleet it was compared with, empty for none. Raises LedgerConflict
+    when another one is in force by now: what was shown is not what would be done.
+    """
     current = _newest(session)
+    if replacing is not None and replacing != (current.digest if current else ""):
+        raise LedgerConflict(
+            "somebody else applied a fleet in the meantime",
+            hint="look at the differences again: `wavemend fleet apply FILE --dry-run`",
+        )
     if current is not None and current.digest == fleet.digest:
         return False
     session.add(
@@ -50,7 +62,7 @@ def current_fleet(session: Session) -> Fleet:
     row = _newest(session)
     if row is None:
         raise LedgerError("no fleet was applied yet", hint="`wavemend fleet apply fleet.yaml`")
-    return fleet_from_document(row.document, row.digest, source_path=row.source)
+    return seen(session, fleet_from_document(row.document, row.digest, source_path=row.source))
 
 
 def digest_in_force(session: Session) -> str:
@@ -65,7 +77,7 @@ def fleet_of(session: Session, digest: str) -> Fleet:
     row = session.exec(query.order_by(col(FleetRevision.revision).desc())).first()
     if row is None:
         raise LedgerError(f"no fleet {digest} was ever applied here")
-    return fleet_from_document(row.document, row.digest, source_path=row.source)
+    return seen(session, fleet_from_document(row.document, row.digest, source_path=row.source))
 
 
 def record_snapshots(

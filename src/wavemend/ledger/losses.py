@@ -4,10 +4,10 @@ from datetime import datetime
 
 from sqlmodel import Session
 
+from wavemend.common_cause import common_cause
 from wavemend.ledger import audit
 from wavemend.ledger.rollouts import HALTED, Lease, check_lease, read_view
 from wavemend.ledger.tables import AttemptRow, StepRow
-from wavemend.rollout import common_cause
 
 
 def note_lost(session: Session, lease: Lease, attempt_id: str, reason: str, now: datetime) -> None:

@@ -12,6 +12,7 @@ from wavemend.fleet import RolloutKey
 from wavemend.ledger import audit
 from wavemend.ledger.care_tables import RollbackRow
 from wavemend.ledger.journals import next_fence
+from wavemend.ledger.planned_hosts import copy_hosts
 from wavemend.ledger.tables import (
     AttemptRow,
     DecisionRow,
@@ -53,10 +54,9 @@ def open_rollout(
     now: datetime,
 ) -> RolloutRow:
     """Return the rollout of this key and occurrence; create it once, never a second one."""
-    text = f"{key}/{occurrence.start.isoformat()}"
-    found = session.exec(select(RolloutRow).where(RolloutRow.key == text)).first()
-    if found is not None:
+    if found := of_opening(session, key, occurrence):
         return found
+    text = _text_of(key, occurrence)
     row = RolloutRow(
         id=rollout_id,
         key=text,
@@ -74,6 +74,16 @@ def open_rollout(
     session.add(row)
     audit.append(session, now, requester, "rollout.opened", rollout_id, key=text)
     return row
+
+
+def of_opening(session: Session, key: RolloutKey, occurrence: Occurrence) -> RolloutRow | None:
+    """Return the rollout of this key and occurrence: there is never a second one."""
+    query = select(RolloutRow).where(RolloutRow.key == _text_of(key, occurrence))
+    return session.exec(query).first()
+
+
+def _text_of(key: RolloutKey, occurrence: Occurrence) -> str:
+    return f"{key}/{occurrence.start.isoformat()}"
 
 
 def unfinished_of(session: Session, key: RolloutKey) -> RolloutRow | None:
@@ -154,7 +164,7 @@ def check_lease(session: Session, lease: Lease) -> RolloutRow:
 
 
 def store_plan(session: Session, lease: Lease, plan: Plan, now: datetime) -> None:
-    """Freeze the plan of a rollout: once, for good. Excluded hosts get their outcome here."""
+    """Freeze the plan of a rollout: once, for good. Its hosts become rows, excluded ones too."""
     row = check_lease(session, lease)
     if row.plan_digest:
         raise LedgerConflict(f"the rollout {row.id} has a plan already")
@@ -162,6 +172,7 @@ def store_plan(session: Session, lease: Lease, plan: Plan, now: datetime) -> Non
         PlanRow(digest=plan.digest, rollout_id=row.id, created_at=now, document=plan.document())
     )
     row.plan_digest = plan.digest
+    copy_hosts(session, plan)
     summary = {wave.name: list(wave.hosts) for wave in plan.waves}
     audit.append(
         session, now, lease.owner, "plan.frozen", row.id, digest=plan.digest, waves=summary

@@ -5,13 +5,14 @@ from datetime import datetime
 
 from sqlmodel import Session, col, func, select
 
-from wavemend.documents import from_document, to_document
+from wavemend.documents import from_document, sha256, to_document
 from wavemend.fleet import Fleet, fleet_from_document
 from wavemend.hosts import Facts, Host
 from wavemend.ledger.tables import (
     FleetRevision,
     HostScan,
 )
+from wavemend.ledger.view import seen
 from wavemend.observations import Look
 
 
@@ -29,8 +30,8 @@ def record_look(
         reason=look.reason,
         detail=look.detail[:2000],
         peer_key=look.peer_key,
-        facts_digest=look.facts_digest,
-        facts=zlib.compress(document) if document else b"",
+        facts_digest=sha256(document) if document else "",  # as `Look.facts_digest`
+        facts=zlib.compress(document, zlib.Z_BEST_SPEED) if document else b"",
     )
     session.add(row)
     session.flush()
@@ -104,4 +105,4 @@ def fleet_at(session: Session, moment: datetime | None) -> Fleet | None:
     row = session.get(FleetRevision, number) if number is not None else None
     if row is None:
         return None
-    return fleet_from_document(row.document, row.digest, source_path=row.source)
+    return seen(session, fleet_from_document(row.document, row.digest, source_path=row.source))

@@ -140,7 +140,7 @@ _COLUMNS = tuple("order_key" if item.name == "order" else item.name for item in 
 
 def _lines(session: Session, query: Select[Any], question: Question) -> Iterator[FindingLine]:
     names = tuple(item.name for item in fields(FindingLine))
-    found = session.connection().execution_options(yield_per=_PORTION).execute(query)
+    found = session.execute(query, execution_options={"yield_per": _PORTION})
     for row in found:
         values = dict(zip(names, row, strict=True))
         values["order"] = unsortable(values["order"])

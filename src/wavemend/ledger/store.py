@@ -20,6 +20,7 @@ from sqlmodel import Session, create_engine
 from wavemend.documents import storable
 from wavemend.errors import LedgerError
 from wavemend.ledger import migrate
+from wavemend.ledger.view import guard, restrict
 
 BUSY_SECONDS = 30.0
 """How long a writer waits for another one; transactions take milliseconds."""
@@ -37,9 +38,10 @@ _WRITERS_LOCK = 0x77617665
 class Ledger:
     """An open ledger. Cheap to make; holds no connection between transactions."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, tenant: str = "") -> None:
         self.url = url
         self._engine = _engine(url)
+        self._tenant = tenant
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
@@ -49,6 +51,7 @@ class Ledger:
         """
         with self._turn(), self._session() as session:
             _lock_writers(session.connection())
+            guard(session)
             yield session
             session.commit()
 
@@ -60,6 +63,7 @@ class Ledger:
                 session.connection().exec_driver_sql("BEGIN")
             else:  # its default shows each statement another state
                 session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+            guard(session)
             yield session
             session.expunge_all()  # rows stay readable afterwards; a rollback would empty them
             session.rollback()
@@ -88,6 +92,8 @@ class Ledger:
     @contextmanager
     def _session(self) -> Iterator[Session]:
         with _in_our_words(self.url), Session(self._engine, expire_on_commit=False) as session:
+            if self._tenant:
+                restrict(session, self._tenant)
             yield session
 
     def migrate(self) -> None:
@@ -112,15 +118,16 @@ class Ledger:
             )
 
 
-def open_ledger(url: str) -> Ledger:
+def open_ledger(url: str, tenant: str = "") -> Ledger:
     """Open a ledger, create it when it does not exist, and bring its tables up to date.
 
+    `tenant`: only this company's rows and its part of the fleet are seen; empty: everything.
     Raises LedgerError: unknown scheme, foreign or newer tables, a file others may read.
     """
     parsed = make_url(url)
     if parsed.drivername.startswith("sqlite"):
         _guard_file(parsed.database)
-    ledger = Ledger(url)
+    ledger = Ledger(url, tenant)
     ledger.migrate()
     return ledger
 

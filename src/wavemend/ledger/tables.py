@@ -7,7 +7,7 @@ what care was taken of them in `care_tables.py`.
 
 from datetime import datetime
 
-from sqlalchemy import UniqueConstraint
+from sqlalchemy import Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from wavemend.ledger.columns import blob, utc
@@ -118,7 +118,12 @@ class AttemptRow(SQLModel, table=True):
     """One host in one plan: intent, running, one terminal outcome. Never two."""
 
     __tablename__ = "attempts"
-    __table_args__ = (UniqueConstraint("plan_digest", "host"),)
+    __table_args__ = (
+        UniqueConstraint("plan_digest", "host"),
+        # What stands of a host is asked for whole groups, before every start.
+        Index("ix_attempts_standing", "host", "outcome", "ended_at"),
+        Index("ix_attempts_ended_at", "ended_at"),
+    )
     id: str = Field(primary_key=True)
     rollout_id: str = Field(foreign_key="rollouts.id", index=True)
     plan_digest: str

@@ -54,6 +54,7 @@ class Manager(Protocol):
         """Return the job that finishes or mends what an earlier transaction left in between.
 
         Pure. Run only as its own approved step. Raises PlanError where there is no such command.
+        When something is still half done, `end_trouble` of its exit status says so.
         """
         ...
 

@@ -142,6 +142,9 @@ class Profile:
     restore_point: RestorePointRule = _PACKAGE_VERSIONS
     roll_back: RollBack = RollBack.NEVER
     reboots: RebootManners = _CAREFUL
+    separate_reboots: bool = True
+    """Broad and critical waves change the hosts that are not to restart first, and restart none
+    of them."""
     unready: Unready = Unready.GO_ON
     options: ManagerOptions = DEFAULT_OPTIONS
     new_packages: bool = True

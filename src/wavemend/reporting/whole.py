@@ -4,7 +4,9 @@ from datetime import datetime
 
 from wavemend.ledger import approvals
 from wavemend.reporting.findings import findings_report
+from wavemend.reporting.gaps import gap_reports
 from wavemend.reporting.hosts import host_reports
+from wavemend.reporting.nights import night_reports, override_reports
 from wavemend.reporting.records import approval_reports, audit_report, feed_report, open_questions
 from wavemend.reporting.source import Source
 from wavemend.reporting.waves import wave_report
@@ -37,8 +39,12 @@ def whole_report(source: Source) -> RolloutReport:
         expected=len(source.plan.expected()) if source.plan else 0,
         waves=tuple(wave_report(source, wave) for wave in source.plan.waves) if source.plan else (),
         hosts=hosts,
+        unmanaged=tuple(h.name for h in source.fleet.hosts_of(tenant.name) if not h.profile),
         findings=findings_report(source),
         approvals=approval_reports(source),
+        overrides=override_reports(source),
+        nights=night_reports(source),
+        gaps=gap_reports(source, tenant.gap),
         feeds=tuple(feed_report(source, feed) for feed in source.plan.feeds) if source.plan else (),
         audit=audit_report(source),
         open_questions=open_questions(source),

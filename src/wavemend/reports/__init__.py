@@ -54,7 +54,7 @@ def render_json(report: RolloutReport) -> bytes:
 
 
 REPORTS: Mapping[str, Render] = {"html": render_html, "json": render_json}
-"""By file ending. Imported when first used: matplotlib costs most of a second at start."""
+"""By file ending. Imported when first used: most commands write no report."""
 
 
 def write_report(report: RolloutReport, folder: Path) -> ReportPaths:

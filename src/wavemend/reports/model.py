@@ -222,6 +222,43 @@ class ApprovalReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OverrideReport:
+    """A signed statement that this night may be used although the duty rule forbids it."""
+
+    identity: str
+    key_fingerprint: str
+    morning: str
+    """Local date of the morning after, `YYYY-MM-DD`."""
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NightReport:
+    """An earlier opening of this window in which the rollout was due and did not run."""
+
+    start: datetime
+    end: datetime
+    verdict: str
+    """`skipped`: a calendar forbade it; `missed`: nobody started it in time."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GapReport:
+    """What lay between two groups of the company in this window, by the stored times."""
+
+    after: str
+    """`wave of rollout`: the group that ended last."""
+    ended_at: datetime | None
+    """None: it had not ended."""
+    before: str
+    started_at: datetime
+    required_seconds: int
+    kept: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FeedReport:
     """One feed as the plan saw it."""
 
@@ -267,8 +304,16 @@ class RolloutReport:
     """Hosts in the plan, counted when it was frozen: the one number not taken from `hosts`."""
     waves: tuple[WaveReport, ...]
     hosts: tuple[HostReport, ...]
+    unmanaged: tuple[str, ...]
+    """The company's hosts that no profile covers, sorted: never patched, and in no sum."""
     findings: FindingsReport
     approvals: tuple[ApprovalReport, ...]
+    overrides: tuple[OverrideReport, ...]
+    """Those that this rollout rested on: their signatures were checked as they were used."""
+    nights: tuple[NightReport, ...]
+    """Openings since the rollout before this one, oldest first."""
+    gaps: tuple[GapReport, ...]
+    """Between all groups of the company in this window, in order; none without a company's gap."""
     feeds: tuple[FeedReport, ...]
     audit: AuditReport
     open_questions: tuple[str, ...]

@@ -1,7 +1,15 @@
 """The report in a few plain lines, for a terminal or a message."""
 
+from collections.abc import Sequence
+
 from wavemend.reports.files import ReportPaths
-from wavemend.reports.model import HostReport, RolloutReport
+from wavemend.reports.model import (
+    GapReport,
+    HostReport,
+    NightReport,
+    OverrideReport,
+    RolloutReport,
+)
 from wavemend.reports.text import counted, one_line
 from wavemend.reports.verdict import (
     balance_of,
@@ -12,6 +20,9 @@ from wavemend.reports.verdict import (
 
 HOSTS_SHOWN = 10
 """Hosts named in a summary; the rest is counted, and named in the report."""
+
+NIGHTS_SHOWN = 5
+"""Nights without a rollout that a summary names: a week of working days."""
 
 
 def summary_text(report: RolloutReport, paths: ReportPaths | None = None) -> str:
@@ -32,9 +43,44 @@ def summary_text(report: RolloutReport, paths: ReportPaths | None = None) -> str
     lines += [_host_line(host) for host in troubled[:HOSTS_SHOWN]]
     if len(troubled) > HOSTS_SHOWN:
         lines.append(f"  and {len(troubled) - HOSTS_SHOWN:,} more, all in the report")
+    if report.unmanaged:
+        lines.append(_unmanaged_line(report))
+    lines += [_override_line(override) for override in report.overrides]
+    lines += [_night_line(night) for night in report.nights[-NIGHTS_SHOWN:]]
+    if len(report.nights) > NIGHTS_SHOWN:
+        lines.append(f"  and {len(report.nights) - NIGHTS_SHOWN:,} nights before, in the report")
+    if report.gaps:
+        lines.append(_gaps_line(report.gaps))
     if paths is not None:
         lines += [f"  page: {paths.html}", f"  data: {paths.json}"]
     return "\n".join(lines) + "\n"
+
+
+def _unmanaged_line(report: RolloutReport) -> str:
+    names = ", ".join(one_line(name, 80) for name in report.unmanaged[:HOSTS_SHOWN])
+    more = len(report.unmanaged) - HOSTS_SHOWN
+    rest = f" and {more:,} more, all in the report" if more > 0 else ""
+    count = counted(len(report.unmanaged), "host")
+    return f"  unmanaged, never patched: {count} that no profile covers: {names}{rest}"
+
+
+def _override_line(override: OverrideReport) -> str:
+    return (
+        f"  used although the duty rule forbids it: {one_line(override.identity, 80)} signed for "
+        f"the morning of {one_line(override.morning, 20)}: {one_line(override.reason, 160)}"
+    )
+
+
+def _night_line(night: NightReport) -> str:
+    reason = one_line(night.reason, 160)
+    return f"  night of {night.start:%Y-%m-%d %H:%M} UTC {one_line(night.verdict, 20)}: {reason}"
+
+
+def _gaps_line(gaps: Sequence[GapReport]) -> str:
+    short = [one_line(gap.before, 80) for gap in gaps if not gap.kept]
+    minutes = gaps[0].required_seconds // 60
+    told = f"too short before {', '.join(short[:5])}" if short else "all kept"
+    return f"  gaps of {minutes} min between groups: {counted(len(gaps), 'gap')}, {told}"
 
 
 def _played(report: RolloutReport) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
+from typing import TypeAlias
 
 from wavemend.advisories import UpdateClass, Vulnerability, cve_order
 from wavemend.findings import (
@@ -39,6 +40,16 @@ class RankedUpdate:
     priority: Priority
     cves: tuple[str, ...]
     security: bool
+    cvss: float | None = None
+    """Highest base score of its CVEs; None: none has one."""
+    epss: float | None = None
+    """Highest probability of its CVEs; None: none has one."""
+    kev: bool | None = None
+    """Whether one of its CVEs is known to be exploited; None: that cannot be said."""
+    severities: tuple[str, ...] = ()
+    """The vendor's words for what it fixes, lower case, sorted."""
+    published: datetime | None = None
+    """When the newest of its fixes was published; None: no vendor says."""
 
 
 def rank_updates(
@@ -71,7 +82,7 @@ def rank_updates(
                 prioritise(
                     finding,
                     host,
-                    intelligence.vulnerability(finding.cve),
+                    known,
                     now,
                     first_seen=first_seen.get(finding.id),
                     profile=profile,
@@ -80,26 +91,30 @@ def rank_updates(
                     held=held.get(finding.id),
                 ),
                 finding,
+                known,
             )
             for finding in fixed_by(update)
+            for known in (intelligence.vulnerability(finding.cve),)
         ]
         if decided:
             rows.append(_ranked(update, decided))
             continue
-        priority = _without_finding(
-            update,
-            host,
-            now,
-            profile,
-            release_known=release_known,
-            kev_known=intelligence.kev_known,
-        )
+        feeds = {"release_known": release_known, "kev_known": intelligence.kev_known}
+        priority = _without_finding(update, host, now, profile, **feeds)
+        exploited = _kev_of_none(update, all(feeds.values()))
         rows.append(
-            RankedUpdate(update=update, priority=priority, cves=(), security=update.security)
+            RankedUpdate(
+                update=update, priority=priority, cves=(), security=update.security, kev=exploited
+            )
         )
     return tuple(
         sorted(rows, key=lambda row: (row.priority.order, row.update.name, row.update.arch))
     )
+
+
+def _kev_of_none(update: PendingUpdate, known: bool) -> bool | None:
+    """Say no only where the vendor's word is there: a security update may fix a listed CVE."""
+    return False if known and not update.security else None
 
 
 class _Fixes:
@@ -136,22 +151,25 @@ class _Fixes:
         ]
 
 
-def _leading(pair: tuple[Priority, Finding]) -> tuple[object, ...]:
+_Decided: TypeAlias = tuple[Priority, Finding, Vulnerability]
+
+
+def _leading(decided: _Decided) -> tuple[object, ...]:
     """Sort by what an update is installed for: what it does not fix for sure leads only alone.
 
     An update that may not reach a fix, of a CVE whose lane is manual, is still to be installed.
     """
-    priority, finding = pair
+    priority, finding, _ = decided
     settled = priority.lane in {Lane.MANUAL, Lane.IGNORED}
     return settled, priority.order, finding.cve, finding.advisory
 
 
-def _ranked(update: PendingUpdate, decided: list[tuple[Priority, Finding]]) -> RankedUpdate:
+def _ranked(update: PendingUpdate, decided: list[_Decided]) -> RankedUpdate:
     decided.sort(key=_leading)
-    first, worst = decided[0]
-    dues = [(item.due, item.due_reason) for item, _ in decided if item.due is not None]
+    first, worst, _ = decided[0]
+    dues = [(item.due, item.due_reason) for item, _, _ in decided if item.due is not None]
     due, reason = min(dues, default=(None, first.due_reason))
-    cves = sorted({finding.cve for _, finding in decided if finding.cve}, key=cve_order)
+    cves = sorted({finding.cve for _, finding, _ in decided if finding.cve}, key=cve_order)
     text = f"The worst of {len(decided)} things this update fixes, {len(cves)} of them CVEs."
     led = Contribution(
         name="Decided by", value=worst.cve or worst.advisory or worst.package, text=text
@@ -161,13 +179,32 @@ def _ranked(update: PendingUpdate, decided: list[tuple[Priority, Finding]]) -> R
         due=due,
         due_reason=reason,
         contributions=(led, *first.contributions),
-        forensic=any(item.forensic for item, _ in decided),
-        zero_day=any(item.zero_day for item, _ in decided),
+        forensic=any(item.forensic for item, _, _ in decided),
+        zero_day=any(item.zero_day for item, _, _ in decided),
     )
     security = update.security or any(
-        finding.update_class is UpdateClass.SECURITY for _, finding in decided
+        finding.update_class is UpdateClass.SECURITY for _, finding, _ in decided
     )
-    return RankedUpdate(update=update, priority=priority, cves=tuple(cves), security=security)
+    known = [vulnerability for _, finding, vulnerability in decided if finding.cve]
+    published = [finding.fix_published for _, finding, _ in decided if finding.fix_published]
+    return RankedUpdate(
+        update=update,
+        priority=priority,
+        cves=tuple(cves),
+        security=security,
+        cvss=max((item.cvss.score for item in known if item.cvss), default=None),
+        epss=max((item.epss.probability for item in known if item.epss), default=None),
+        kev=_kev_of(known),
+        severities=tuple(sorted({f.severity.lower() for _, f, _ in decided if f.severity})),
+        published=max(published, default=None),
+    )
+
+
+def _kev_of(known: Sequence[Vulnerability]) -> bool | None:
+    """Say whether one of these is known to be exploited; without a catalogue nobody can say no."""
+    if any(item.kev is not None for item in known):
+        return True
+    return False if all(item.kev_known for item in known) else None
 
 
 def _without_finding(

@@ -20,6 +20,7 @@ from wavemend.ledger.assessments import (
 from wavemend.ledger.scans import look_of_scan, newest_seen_scans
 from wavemend.matching import Matcher
 from wavemend.observations import Assessment, FeedDay, Look, Ranked, Sighting
+from wavemend.policy.resolving import resolver_of
 from wavemend.policy.risk_profiles import risk_profile
 from wavemend.scoring import prioritise
 from wavemend.scoring.dues import HeldDue
@@ -44,6 +45,7 @@ class Assessor:
     def __init__(self, fleet: Fleet, intelligence: Intelligence) -> None:
         self.fleet = fleet
         self.intelligence = intelligence
+        self.resolver = resolver_of(fleet)
         self._matcher = Matcher(intelligence)
         self._feeds = tuple(
             FeedDay(

@@ -1,15 +1,17 @@
 """Make the plan and freeze it: findings, priorities, waves, and the digest that is approved."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from wavemend.errors import PlanError
 from wavemend.execution.hands import Hands
-from wavemend.fleet import Fleet, RolloutKey
+from wavemend.fleet import Fleet, RolloutKey, RolloutKind
 from wavemend.hosts import Host
 from wavemend.knowledge import Intelligence
 from wavemend.ledger import journals, rollouts
 from wavemend.ledger.assessments import first_seen, record_assessment
+from wavemend.ledger.durations import learned_durations
 from wavemend.ledger.intake import record_snapshots
 from wavemend.ledger.readiness import is_accepted
 from wavemend.ledger.rollouts import Lease
@@ -21,10 +23,13 @@ from wavemend.managers import Manager
 from wavemend.observations import Assessment, Look
 from wavemend.packages import Target
 from wavemend.planning import Candidate, Occasion, make_plan
+from wavemend.planning.hosts import only_about
 from wavemend.plans import Plan
+from wavemend.policy.emergencies import profile_for
 from wavemend.policy.risk_profiles import risk_profile
 from wavemend.scoring import RankedUpdate, rank_updates
 from wavemend.steps.assess import Assessor
+from wavemend.steps.freeze_policies import permits_for, with_policies
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,18 +46,30 @@ def weigh(hands: Hands, host: Host, assessor: Assessor, rollout_id: str) -> Weig
     """Match and rank what the last preflight saw of one host."""
     with hands.ledger.reading() as book:
         found = newest_look(book, host.name, purpose="preflight", rollout_id=rollout_id)
-        earlier = first_seen(book, host.name)
-    now = hands.clock()
     if found is None:
         missing = Look(
-            host=host.name, at=now, facts=None, reason="unseen", detail="it was never looked at"
+            host=host.name,
+            at=hands.clock(),
+            facts=None,
+            reason="unseen",
+            detail="it was never looked at",
         )
-        candidate = Candidate(host=host, look=missing, ranked=())
-        return Weighed(scan_id=0, candidate=candidate, assessment=None)
+        found = 0, missing
     scan_id, seen = found
+    candidate, assessment = judge_look_for(hands, assessor, host, seen)
+    return Weighed(scan_id=scan_id, candidate=candidate, assessment=assessment)
+
+
+def judge_look_for(
+    hands: Hands, assessor: Assessor, host: Host, seen: Look
+) -> tuple[Candidate, Assessment | None]:
+    """Match and rank what a look saw, by the feeds and the policies; None: it saw nothing."""
     if seen.facts is None:
-        candidate = Candidate(host=host, look=seen, ranked=())
-        return Weighed(scan_id=scan_id, candidate=candidate, assessment=None)
+        return Candidate(host=host, look=seen, ranked=()), None
+    with hands.ledger.reading() as book:
+        earlier = first_seen(book, host.name)
+        strangers = journals.strangers(book, host.name, seen.facts)
+    now = hands.clock()
     assessed = assessor.assess(host, seen.facts, seen.at, now, earlier)
     updates = rank_updates(
         host,
@@ -67,8 +84,6 @@ def weigh(hands: Hands, host: Host, assessor: Assessor, rollout_id: str) -> Weig
         waivers=assessor.fleet.waivers_of(host.tenant),
         marked=assessor.marked(host),
     )
-    with hands.ledger.reading() as book:
-        strangers = journals.strangers(book, host.name, seen.facts)
     candidate = Candidate(
         host=host,
         look=seen,
@@ -76,7 +91,7 @@ def weigh(hands: Hands, host: Host, assessor: Assessor, rollout_id: str) -> Weig
         unfit=_unfit(hands.manager(host), updates),
         strangers=strangers,
     )
-    return Weighed(scan_id=scan_id, candidate=candidate, assessment=assessed.assessment)
+    return with_policies(hands, assessor.fleet, assessor.resolver, candidate), assessed.assessment
 
 
 def _unfit(manager: Manager, updates: Sequence[RankedUpdate]) -> dict[tuple[str, str], str]:
@@ -123,12 +138,21 @@ def plan_of(
 ) -> Plan:
     """Return the plan that would be frozen now. `accepted`: unready hosts keep nobody back."""
     candidates = [item.candidate for item in weighed]
+    occasion, profile = occasion_of(hands, row, fleet), fleet.profile(row.profile)
+    permits = permits_for(hands, row, candidates)
+    if row.kind == RolloutKind.EMERGENCY:
+        rule = fleet.tenant(row.tenant).emergency
+        about = tuple(sorted(permits.taken))
+        occasion = replace(occasion, about=about, all_signed=not rule.standing)
+        profile = profile_for(profile, rule)
+        candidates = [only_about(candidate, permits.taken) for candidate in candidates]
     return make_plan(
-        occasion_of(hands, row, fleet),
-        fleet.profile(row.profile),
+        occasion,
+        profile,
         candidates,
         intelligence.snapshots,
         accepted=accepted,
+        permits=permits,
     )
 
 
@@ -138,8 +162,25 @@ def members_of(row: RolloutRow, fleet: Fleet) -> tuple[Host, ...]:
     return fleet.members(key)
 
 
+def _elsewhere(row: RolloutRow, fleet: Fleet) -> frozenset[str]:
+    """Return the dependencies whose first hosts are in other rollouts of the company."""
+    mine = (row.profile, row.window)
+    others = [
+        host
+        for host in fleet.hosts_of(row.tenant)
+        if host.profile and (host.profile, host.window) != mine
+    ]
+    return frozenset(
+        rule.name
+        for rule in fleet.dependencies_of(row.tenant)
+        if any(rule.first.matches(host.labels) for host in others)
+    )
+
+
 def occasion_of(hands: Hands, row: RolloutRow, fleet: Fleet) -> Occasion:
     """Return for which rollout, in which window, on whose request a plan is made now."""
+    with hands.ledger.reading() as book:
+        durations = learned_durations(book)
     return Occasion(
         rollout=row.id,
         tenant=row.tenant,
@@ -151,4 +192,9 @@ def occasion_of(hands: Hands, row: RolloutRow, fleet: Fleet) -> Occasion:
         nonce=hands.token(),
         fleet_digest=fleet.digest,
         now=hands.clock(),
+        kind=row.kind,
+        gap=fleet.tenant(row.tenant).gap or timedelta(0),
+        dependencies=fleet.dependencies_of(row.tenant),
+        elsewhere=_elsewhere(row, fleet),
+        durations=durations,
     )

@@ -1,65 +1,33 @@
-"""Make and freeze the plan of a restart rollout: the hosts that wait for a restart, and no other.
-
-A plan whose hosts have no packages: waves, gates, budget, approvals and evidence are those of
-every rollout.
-"""
+"""Make and freeze the plan of a restart rollout: the hosts that wait for one, and no other."""
 
 from functools import partial
 
 from wavemend.execution.hands import Hands
-from wavemend.fleet import Fleet
-from wavemend.ledger import attempts, journals, rollouts
-from wavemend.ledger.readiness import is_accepted
+from wavemend.fleet import Fleet, RolloutKind
+from wavemend.ledger import attempts
 from wavemend.ledger.rollouts import Lease
-from wavemend.ledger.scans import newest_look
 from wavemend.ledger.tables import RolloutRow
-from wavemend.observations import Look
-from wavemend.outcomes import Outcome
-from wavemend.planning import Candidate, make_plan
+from wavemend.planning import Candidate
+from wavemend.planning.hosts import settings_of
 from wavemend.plans import ExcludedHost, Plan, PlannedHost
 from wavemend.policy.profiles import Profile, RebootRule
-from wavemend.readiness import Check, judge_look, outcome_of
-from wavemend.steps.freeze import members_of, occasion_of
-
-_NO_MATTER = frozenset({Check.SPACE, Check.REPOSITORIES})
-"""Keeps no host from a restart."""
+from wavemend.steps.freeze_seen import (
+    candidates_of,
+    freeze_seen,
+    nothing_to_do,
+    unready,
+    without_updates,
+)
 
 
 def freeze_restarts(hands: Hands, lease: Lease, row: RolloutRow, fleet: Fleet) -> Plan:
     """Store the plan of a restart rollout; return it."""
-    hosts = members_of(row, fleet)
+    candidates = candidates_of(hands, row, fleet)
+    names = [candidate.host.name for candidate in candidates]
     with hands.ledger.reading() as book:
-        waiting = {host.name: attempts.boot_to_end(book, host.name) for host in hosts}
-        found = {
-            host.name: newest_look(book, host.name, purpose="preflight", rollout_id=row.id)
-            for host in hosts
-        }
-        unknown = {
-            name: journals.strangers(book, name, seen[1].facts)
-            for name, seen in found.items()
-            if seen is not None
-        }
-        accepted = is_accepted(book, row.id)
-    candidates = [
-        Candidate(
-            host=host,
-            look=seen[1] if (seen := found[host.name]) else _unseen(hands, host.name),
-            ranked=(),
-            strangers=unknown.get(host.name, ()),
-        )
-        for host in hosts
-    ]
-    plan = make_plan(
-        occasion_of(hands, row, fleet),
-        fleet.profile(row.profile),
-        candidates,
-        (),
-        accepted=accepted,
-        plan_host=partial(plan_restart, waiting),
-    )
-    with hands.ledger.writing() as book:
-        rollouts.store_plan(book, lease, plan, hands.clock())
-    return plan
+        waiting = {name: attempts.boot_to_end(book, name) for name in names}
+    plan_host = partial(plan_restart, waiting)
+    return freeze_seen(hands, lease, row, fleet, candidates=candidates, plan_host=plan_host)
 
 
 def plan_restart(
@@ -69,35 +37,16 @@ def plan_restart(
 
     `waiting`: by host, the boot that was to end when its last change left a restart pending.
     """
-    host, seen = candidate.host, candidate.look
-    for problem in judge_look(seen, strangers=candidate.strangers).blocking:
-        if problem.check not in _NO_MATTER:
-            return ExcludedHost(
-                name=host.name, outcome=outcome_of(seen), reason=f"preflight: {problem}"
-            )
-    facts = seen.facts
+    if left := unready(candidate, RolloutKind.RESTART):
+        return left
+    rule = settings_of(candidate, profile).reboot
+    if rule is RebootRule.NEVER:
+        return nothing_to_do(candidate, "a policy says that it is not restarted")
+    facts = candidate.look.facts
     asked = facts is not None and bool(facts.reboot_reasons)
-    left = facts is not None and waiting.get(host.name) == facts.boot_id
-    if facts is None or not (asked or left):
-        return ExcludedHost(
-            name=host.name, outcome=Outcome.NOTHING_TO_DO, reason="no restart is due"
-        )
-    by_need = asked and profile.reboot is RebootRule.IF_NEEDED
-    return PlannedHost(
-        name=host.name,
-        address=f"{host.address}:{host.port}",
-        critical=host.critical,
-        exposed=host.exposed,
-        simulated=host.simulated or facts.simulated,
-        machine_id=facts.machine_id,
-        host_key=seen.peer_key,
-        packages=(),
-        # One that waits only because its rule says so shows no reason that could go away.
-        reboot=RebootRule.IF_NEEDED if by_need else RebootRule.ALWAYS,
-    )
-
-
-def _unseen(hands: Hands, name: str) -> Look:
-    return Look(
-        host=name, at=hands.clock(), facts=None, reason="unseen", detail="it was never looked at"
-    )
+    due = facts is not None and waiting.get(candidate.host.name) == facts.boot_id
+    if facts is None or not (asked or due):
+        return nothing_to_do(candidate, "no restart is due")
+    by_need = asked and rule is RebootRule.IF_NEEDED
+    # One that waits only because its rule says so shows no reason that could go away.
+    return without_updates(candidate, facts, RebootRule.IF_NEEDED if by_need else RebootRule.ALWAYS)

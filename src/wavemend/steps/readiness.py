@@ -8,6 +8,7 @@ from wavemend.errors import PlanError, TransportError
 from wavemend.execution.hands import Hands
 from wavemend.execution.looks import look, look_and_record
 from wavemend.execution.restore_points import asking, snapshotter
+from wavemend.fleet import RolloutKind
 from wavemend.hosts import Facts, Host
 from wavemend.ledger.journals import strangers
 from wavemend.ledger.readiness import (
@@ -22,7 +23,7 @@ from wavemend.packages import Target, Transaction
 from wavemend.policy.care import RestorePointRule
 from wavemend.policy.profiles import Profile
 from wavemend.power_on import can_be_switched_on, switch_on
-from wavemend.readiness import Check, GroupAnswer, Problem, Readiness, judge_look
+from wavemend.readiness import NO_OBSTACLE, Check, GroupAnswer, Problem, Readiness, judge_look
 
 REHEARSE_SECONDS = 180.0
 """A solver on a slow host with hundreds of pending updates."""
@@ -44,12 +45,14 @@ def check_host(
     *,
     deep: bool,
     until: datetime | None = None,
+    kind: str = RolloutKind.PATCH,
 ) -> Readiness:
     """Look at one host, say what is wrong with it, and write that down.
 
     `deep`: with a fresh package index, a rehearsal of what is pending and a question to who keeps
     restore points, for the checks long before the window; the quick form comes right before a
-    wave, when all that was seen lately. `until`: from then on no host is switched on.
+    wave, when all that was seen lately. `until`: from then on no host is switched on. `kind`: what
+    the host is to be ready for.
     """
     purpose = f"readiness {occasion.name}"
     _, seen = look_and_record(hands, host, purpose=purpose, refresh=deep)
@@ -59,10 +62,11 @@ def check_host(
         if not asked:
             seen = _wait_for(hands, host, purpose)
             asked = "" if seen.facts else "it was told to switch on and does not answer"
-    rehearsal = _rehearsal(hands, host, seen.facts) if deep else None
+    installs = kind not in NO_OBSTACLE
+    rehearsal = _rehearsal(hands, host, seen.facts) if deep and installs else None
     with hands.ledger.reading() as book:
         unknown = strangers(book, host.name, seen.facts)
-    readiness = judge_look(seen, rehearsal, strangers=unknown)
+    readiness = judge_look(seen, rehearsal, strangers=unknown, kind=kind)
     problems = list(readiness.problems)
     if asked:
         problems[0] = replace(problems[0], hint=asked)

@@ -54,6 +54,8 @@ def verify_host(hands: Hands, plan: Plan, host: Host, assessor: Assessor) -> tup
         for target in _left_at(hands, plan, host.name)
         if seen.facts.version_of(target.name, target.arch) != target.version
     ]
+    if plan.host(host.name).repairs:
+        wrong += [f"half done: {defect}" for defect in seen.facts.defects]
     return seen, ", ".join(wrong)
 
 

@@ -240,8 +240,37 @@ def acme_night() -> m.RolloutReport:
         expected=11,
         waves=_acme_waves(),
         hosts=_acme_hosts(),
+        unmanaged=("kiosk7.acme.example",),
         findings=_findings(),
         approvals=_approvals(),
+        overrides=(
+            m.OverrideReport(
+                identity="mira.lang@acme.example",
+                key_fingerprint="SHA256:pK8sYx1VQm0cR6uZt2bJ5hN9eWf4gD7aLoT3iXvEqBs",
+                morning="2026-03-10",
+                reason="both admins are ill, the night shift stays until noon",
+                at=at(-600),
+            ),
+        ),
+        nights=(
+            m.NightReport(
+                start=at(-7 * 24 * 60),
+                end=at(-7 * 24 * 60 + 240),
+                verdict="skipped",
+                reason="nobody on duty: nobody with linux is on duty on 2026-03-03 from 07:00 to "
+                "09:00 (Europe/Berlin, roster office)",
+            ),
+        ),
+        gaps=(
+            m.GapReport(
+                after="pilot of R-2026-03-10-acme-prod",
+                ended_at=at(25),
+                before="broad-1 of R-2026-03-10-acme-prod",
+                started_at=at(90),
+                required_seconds=3600,
+                kept=True,
+            ),
+        ),
         feeds=_feeds(),
         audit=m.AuditReport(
             events=214, head=digest("head"), verified=True, detail="all 214 events, first to last"
@@ -271,10 +300,14 @@ def good_night() -> m.RolloutReport:
             wave(2, "broad-1", names[1:], started_at=at(56), ended_at=at(92), soak_until=at(122),
                  gate=gate(m.GateVerdict.PASSED, 5, 0, 122, "")),
         ),
+        unmanaged=(),
         findings=m.FindingsReport(
             lanes=(m.LaneReport(lane="expedited", open_before=12, closed=12, still_open=0),), top=()
         ),
         approvals=(),
+        overrides=(),
+        nights=(),
+        gaps=(),
         open_questions=(),
     )  # fmt: skip
 

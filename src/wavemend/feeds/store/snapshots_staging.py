@@ -10,13 +10,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from wavemend.advisories import FeedSnapshot, KevEntry
 from wavemend.errors import FeedError, FeedRejected
 from wavemend.feeds import Document
 from wavemend.feeds.reading.documents import is_full
-from wavemend.feeds.reading.http import HttpClient, Validators
 from wavemend.feeds.store.snapshots_files import file_digest, link, safe_name
+
+if TYPE_CHECKING:  # who only reads the copies in use needs no HTTP, and its start is shorter
+    from wavemend.feeds.reading.http import HttpClient, Validators
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +96,7 @@ class Staging:
     """
 
     home: Path
-    client: HttpClient
+    client: "HttpClient"
     now: datetime
     api_key: str = field(default="", repr=False)
     previous: Stored | None = None
@@ -136,6 +139,8 @@ class Staging:
         self, url: str, name: str, *, headers: Mapping[str, str] | None = None, fresh: bool = False
     ) -> Document:
         """Store what `url` answers, or link the document in use when it is unchanged."""
+        from wavemend.feeds.reading.http import Validators
+
         known = self._known(name)
         # Validators of another address mean nothing here: a mirror has its own.
         old = known if known and known.url == url and not fresh else None
@@ -238,19 +243,18 @@ class Staging:
         name: str,
         *,
         url: str = "",
-        validators: Validators | None = None,
+        validators: "Validators | None" = None,
         mtime_ns: int = 0,
     ) -> Document:
         target = self.home / "documents" / safe_name(name)
-        found = validators or Validators()
         self.fetched.add(name)
         stored = StoredDocument(
             name=name,
             sha256=file_digest(target),
             size=target.stat().st_size,
             url=url,
-            etag=found.etag,
-            last_modified=found.last_modified,
+            etag=validators.etag if validators else "",
+            last_modified=validators.last_modified if validators else "",
             mtime_ns=mtime_ns,
         )
         return self._note(stored, target)
@@ -280,7 +284,7 @@ def _written(last_modified: str) -> datetime | None:
 def staging(
     cache_dir: Path,
     feed: str,
-    client: HttpClient,
+    client: "HttpClient",
     previous: Stored | None,
     *,
     now: datetime,

@@ -3,9 +3,10 @@
 from alembic import context
 from sqlmodel import SQLModel
 
-from wavemend.ledger import care_tables, judgement_tables, tables
+from wavemend.ledger import care_tables, judgement_tables, night_tables, plan_tables, tables
 
-_ = care_tables, judgement_tables, tables  # imported so that every table is known
+# Imported so that every table is known.
+_ = care_tables, judgement_tables, night_tables, plan_tables, tables
 
 connection = context.config.attributes["connection"]
 context.configure(

@@ -109,7 +109,7 @@ class AptManager:
         """Return the job that configures what was unpacked, and unpacks again what was cut.
 
         It brings in no other version and no other package. Exit status 0: nothing is left in
-        between; 100: something is. A second look decides, as always.
+        between; 71: something is. A second look decides, as always.
         """
         args = (self._restarts, *repair_argv())
         return JobScript(text=script("apt", "repair.sh").decode(), args=args)

@@ -1,6 +1,6 @@
 # Finish or mend what an earlier transaction left in between, and change nothing else. Arguments:
 # what needrestart does, and then apt-get's own arguments up to the operation.
-# Exit status: 0 when dpkg finds nothing left in between, 100 when it does.
+# Exit status: 0 when dpkg finds nothing left in between, 71 when it does: no status of apt-get's.
 set -u
 export PATH="${PATH:-}:/usr/sbin:/sbin:/usr/bin:/bin" LC_ALL=C.UTF-8
 export DEBIAN_FRONTEND=noninteractive APT_LISTCHANGES_FRONTEND=none NEEDRESTART_MODE="$1"
@@ -41,4 +41,4 @@ beyond=$(apt-get -s "$@" -f install </dev/null | grep -E '^(Inst|Remv|Purg) ')
 
 left=$(dpkg --audit)
 [ -z "$left" ] || printf '%s\n' "$left"
-[ -z "$left" ] && [ -z "$beyond" ] || exit 100
+[ -z "$left" ] && [ -z "$beyond" ] || exit 71

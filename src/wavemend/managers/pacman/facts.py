@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from wavemend.errors import HostAnswerInvalid
-from wavemend.hosts import Facts, Host, InstalledPackage, Repository
+from wavemend.hosts import LOCK_LEFT_BEHIND, Facts, Host, InstalledPackage, Repository
 from wavemend.managers.pacman.pending import pending_updates
 from wavemend.managers.pacman.records import Record, Records, read_records
 from wavemend.managers.reading.boot import boot_faults
@@ -18,8 +18,6 @@ from wavemend.managers.reading.system import (
     lock_holder,
     read_system,
 )
-
-LOCK_LEFT_BEHIND = "nobody: a killed pacman left its lock, a repair removes it"
 
 _TIMED_OUT = 124
 """timeout(1): the command was ended. Other exit statuses are pacman's own."""

@@ -1,0 +1,32 @@
+"""Look for nights that nobody started: start them while time is left, raise an alarm after."""
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed
+
+from tasks.watching import compare_openings, raise_alarm, start_late, told
+from tasks.workbench import open_workbench
+
+
+@flow(
+    name="watch-nights",
+    flow_run_name="watch · {site}",
+    description="Compares the openings of the last days with the rollouts in the ledger. One that "
+    "is open and was not started is started late when enough of it is left; one that is over is "
+    "written down as missed, and this run fails: that is the alarm.",
+)
+def watch_nights(site: str = "default") -> State:
+    """Look over the openings once.
+
+    Args:
+        site: Name of the `Wavemend Site` block.
+    """
+    bench = open_workbench(site)
+    found = compare_openings(bench)
+    vain = [trouble for key in found.startable if (trouble := start_late(key))]
+    if found.missed:
+        raise_alarm(found.missed)
+    if troubles := [*(told(night) for night in found.missed), *vain]:
+        return Failed(name="Missed", message="; ".join(troubles))
+    started = f"{len(found.startable)} started late"
+    return Completed(message=f"no night was missed; {started}, {len(found.skipped)} skipped")

@@ -1,0 +1,122 @@
+"""What becomes of an opening: it is used, waited for, skipped or missed; and who looks after it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from wavemend.calendar.declared import TenantCalendar
+from wavemend.calendar.judging import bars
+from wavemend.calendar.openings import openings_between
+from wavemend.calendar.preview import first_start
+from wavemend.calendar.windows import Occurrence
+from wavemend.execution.barring import in_words, needed_overrides
+from wavemend.execution.hands import Hands
+from wavemend.fleet import Fleet, RolloutKey
+from wavemend.ledger import nights
+from wavemend.ledger.nights import FleetSpan
+from wavemend.nights import Night, NightVerdict
+
+LOOK_BACK = timedelta(days=7)
+"""How far back a night is looked for that nobody started: longer than any weekend without us."""
+GRACE = timedelta(minutes=10)
+"""How long after an opening began its scheduled run may take to reach the ledger."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """What may be done in an opening at one moment."""
+
+    verdict: NightVerdict | None = None
+    """Why nothing runs in it; None: something may start now, or later."""
+    reason: str = ""
+    wait: timedelta = timedelta(0)
+    """How long until something may start."""
+
+
+def judge_night(hands: Hands, calendar: TenantCalendar, occurrence: Occurrence) -> Judged:
+    """Say what may be done now in an opening that nothing ran in yet."""
+    now = hands.clock()
+    if now >= occurrence.last_start:
+        return Judged(verdict=NightVerdict.MISSED, reason=_too_late(occurrence))
+    if not (calendar.freezes or calendar.duty):
+        return Judged()
+    almanac = hands.almanac()
+    overrides = needed_overrides(hands, calendar, almanac, occurrence.end)
+    begins = first_start(occurrence, calendar, almanac, now, overrides=overrides)
+    if begins is not None:
+        return Judged(wait=max(begins - now, timedelta(0)))
+    found = bars(calendar, almanac, window_end=occurrence.end, now=now, overrides=overrides)
+    return Judged(verdict=NightVerdict.SKIPPED, reason=in_words(found))
+
+
+def note_night(
+    hands: Hands, key: RolloutKey, occurrence: Occurrence, verdict: NightVerdict, reason: str
+) -> Night:
+    """Write down once that nothing runs in an opening; return it as it is written."""
+    with hands.ledger.writing() as book:
+        nights.record(book, key, occurrence, verdict=verdict, reason=reason, now=hands.clock())
+        found = nights.night_of(book, key, occurrence.start)
+    if found is None:
+        raise AssertionError("a night that was just recorded is not there")
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """What a look over the last openings found."""
+
+    missed: tuple[Night, ...] = ()
+    """Nights that nobody started, not known before."""
+    skipped: tuple[Night, ...] = ()
+    """Nights that a calendar forbids and no run has said so, not known before."""
+    startable: tuple[RolloutKey, ...] = ()
+    """Rollouts that are due now, with enough of their window left, and nobody has started."""
+
+
+def watch_openings(hands: Hands) -> Watched:
+    """Compare the last openings with the ledger; write down those that nobody started.
+
+    An opening counts when its rollout was part of the fleet in force as it began.
+    """
+    now = hands.clock()
+    with hands.ledger.reading() as book:
+        spans = nights.fleets_since(book, now - LOOK_BACK, now)
+        opened = nights.openings_used(book, now - LOOK_BACK)
+        known = {
+            (night.key, night.window_start): night
+            for night in nights.written_since(book, now - LOOK_BACK)
+        }
+    missed: list[Night] = []
+    skipped: list[Night] = []
+    startable: list[RolloutKey] = []
+    for fleet, key, occurrence in _due(spans, now):
+        place = (str(key), occurrence.start)
+        if place in opened or (place in known and now >= occurrence.last_start):
+            continue
+        judged = judge_night(hands, fleet.calendar_of(key.tenant), occurrence)
+        if judged.verdict is None:
+            if judged.wait <= timedelta(0):
+                startable.append(key)
+        elif place not in known:
+            night = note_night(hands, key, occurrence, judged.verdict, judged.reason)
+            (missed if night.verdict is NightVerdict.MISSED else skipped).append(night)
+    return Watched(missed=tuple(missed), skipped=tuple(skipped), startable=tuple(startable))
+
+
+def _due(
+    spans: tuple[FleetSpan, ...], now: datetime
+) -> Iterator[tuple[Fleet, RolloutKey, Occurrence]]:
+    """Yield the openings that should have been used by now, with the fleet they began under."""
+    for span in spans:
+        fleet = span.fleet
+        until = min(span.until, now - GRACE)
+        for key in (*fleet.rollouts(), *fleet.restarts()):
+            for occurrence in openings_between(fleet.window(key.window), span.since, until):
+                yield fleet, key, occurrence
+
+
+def _too_late(occurrence: Occurrence) -> str:
+    return (
+        f"nobody started it between {occurrence.start:%Y-%m-%d %H:%M} and "
+        f"{occurrence.last_start:%H:%M} UTC, the last moment for a start"
+    )

@@ -1,0 +1,65 @@
+"""Watching over nights: an alarm for those nobody started, a late start where time is left."""
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.events import emit_event
+from prefect.settings import get_current_settings
+
+from tasks.run_log import run_log
+from tasks.workbench import Workbench
+from wavemend.cli.here import PrefectApi
+from wavemend.cli.resume import start_run
+from wavemend.errors import EnvironmentUnfit
+from wavemend.fleet import RolloutKey
+from wavemend.nights import Night
+from wavemend.steps.nights import Watched, watch_openings
+
+MISSED_EVENT = "wavemend.night.missed"
+"""What an automation waits for, to tell people."""
+REQUESTER = "watch-nights"
+
+
+@task(task_run_name="compare openings with the ledger", cache_policy=NO_CACHE)
+def compare_openings(bench: Workbench) -> Watched:
+    """Write down the nights that nobody started, and say what can still be started."""
+    found = watch_openings(bench.hands)
+    for night in (*found.missed, *found.skipped):
+        run_log().warning("%s", told(night))
+    return found
+
+
+@task(task_run_name="raise the alarm", cache_policy=NO_CACHE)
+def raise_alarm(missed: tuple[Night, ...]) -> None:
+    """Emit an event per missed night."""
+    for night in missed:
+        emit_event(
+            event=MISSED_EVENT,
+            resource={
+                "prefect.resource.id": f"wavemend.rollout-key.{night.key}",
+                "prefect.resource.name": night.key,
+                "wavemend.tenant": night.tenant,
+            },
+            payload={
+                "window": night.window,
+                "start": night.window_start.isoformat(),
+                "end": night.window_end.isoformat(),
+                "reason": night.reason,
+            },
+        )
+
+
+@task(task_run_name="start late: {key}", cache_policy=NO_CACHE)
+def start_late(key: RolloutKey) -> str:
+    """Ask for a run of a rollout that is due; return why it cannot be asked for, else nothing."""
+    api = PrefectApi((get_current_settings().api.url or "").rstrip("/"))
+    try:
+        run = start_run(api, key, REQUESTER)
+    except EnvironmentUnfit as error:
+        return f"{key} cannot be started: {error}"
+    run_log().warning("%s: nobody had started it; run %s does", key, run)
+    return ""
+
+
+def told(night: Night) -> str:
+    """Return one line about a night without a rollout."""
+    return f"{night.key} of {night.window_start:%Y-%m-%d %H:%M} UTC {night.verdict}: {night.reason}"

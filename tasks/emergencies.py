@@ -7,7 +7,7 @@ from prefect.settings import get_current_settings
 from tasks.run_log import run_log
 from tasks.workbench import Workbench, open_workbench
 from wavemend.cli.here import PrefectApi
-from wavemend.cli.resume import start_run
+from wavemend.cli.resume import deployment_for, start_run
 from wavemend.errors import WavemendError
 from wavemend.ledger import rollouts
 from wavemend.ledger.intake import current_fleet
@@ -41,6 +41,8 @@ def _begin(bench: Workbench, case: Case) -> str:
     where = f"{case.key.tenant}/{case.key.profile}"
     if why := emergencies.cannot_be_signed(bench.fleet, case):
         return f"{where}: {why}"
+    api = PrefectApi(get_current_settings().api.url or "")
+    deployment_for(api, case.key)  # before a rollout is opened that nobody could run
     hands = bench.hands
     with hands.ledger.writing() as book:
         row = emergencies.open_case(
@@ -52,7 +54,7 @@ def _begin(bench: Workbench, case: Case) -> str:
             now=hands.clock(),
         )
         rollout_id = row.id
-    run = start_run(PrefectApi(get_current_settings().api.url or ""), case.key, REQUESTER)
+    run = start_run(api, case.key, REQUESTER)
     with hands.ledger.writing() as book:
         rollouts.note_run(book, rollout_id, run)
     return f"{where}: {', '.join(case.names)} on {len(case.hosts)} hosts, rollout {rollout_id}"

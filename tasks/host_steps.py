@@ -104,6 +104,7 @@ def _in_force(running: Running, name: str) -> InForce:
     return InForce(
         tenant=running.tenant,
         calendar=running.calendar,
+        limits=running.limits(name),
         fleet_drift=fleet_drift(running.plan.host(name), fleet),
     )
 

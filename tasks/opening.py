@@ -18,6 +18,7 @@ from wavemend.ledger.tables import (
 )
 from wavemend.nights import Night, used_step
 from wavemend.plans import Plan, PlannedWave
+from wavemend.policy.emergencies import calendar_for
 from wavemend.reporting import build_report
 from wavemend.reports import Verdict, verdict_of
 from wavemend.rollout import Action, next_action
@@ -52,6 +53,8 @@ def open_for(
     occurrence = _open_or_soon(bench, bench.fleet.window(key.window)) if waits else None
     if occurrence is not None and (night := _lost_night(bench, key, occurrence)) is not None:
         return night
+    if key.kind == RolloutKind.EMERGENCY:
+        _wait_out(bench, key)
     now = hands.clock()
     with hands.ledger.writing() as book:
         row = rollouts.unfinished_of(book, key)
@@ -97,6 +100,28 @@ def _lost_night(bench: Workbench, key: RolloutKey, occurrence: Occurrence) -> Ni
             return note_night(hands, key, occurrence, judged.verdict, judged.reason)
         if judged.wait <= timedelta(0):
             return None
+        hands.sleep(min(judged.wait, LOOK_AGAIN).total_seconds())
+
+
+def _wait_out(bench: Workbench, key: RolloutKey) -> None:
+    """Wait while calendars forbid a start that they allow later in an emergency's own opening."""
+    hands = bench.hands
+    tenant = bench.fleet.tenant(key.tenant)
+    calendar = calendar_for(bench.fleet.calendar_of(key.tenant), tenant.emergency)
+    while True:
+        with hands.ledger.reading() as book:
+            row = rollouts.unfinished_of(book, key)
+            if row is None or row.plan_digest:
+                return
+            opening = Occurrence(
+                window=row.window,
+                start=row.window_start,
+                end=row.window_end,
+                last_start=row.last_start,
+            )
+        judged = judge_night(hands, calendar, opening)
+        if judged.verdict is not None or judged.wait <= timedelta(0):
+            return
         hands.sleep(min(judged.wait, LOOK_AGAIN).total_seconds())
 
 

@@ -10,7 +10,7 @@ from tasks.run_log import run_log
 from tasks.show import plain
 from tasks.workbench import Running, Workbench
 from wavemend.calendar.windows import Window
-from wavemend.execution.order import Order
+from wavemend.execution.order import InForce, Order
 from wavemend.execution.rollback import roll_back_host
 from wavemend.execution.rollback_end import RollbackEnd
 from wavemend.fleet import Fleet
@@ -102,6 +102,7 @@ def _roll_back(running: Running, name: str, request: RollbackRequest) -> Rollbac
         host=bench.fleet.host(name),
         profile=bench.fleet.profile(plan.profile),
         tenant=running.tenant,
+        ask=lambda: InForce(tenant=running.tenant, limits=running.limits(name)),
     )
     end = roll_back_host(bench.hands, order, request)
     played = "SIMULATED host, " if plan.host(name).simulated else ""

@@ -3,13 +3,14 @@
 References to secrets are compared and never shown: a `command:` may hold a token.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from wavemend.calendar.durations import format_duration
 from wavemend.fleet import Fleet
+from wavemend.hosts import Host
 
 FREE_REMOVALS = 5
 """Hosts that may go at once without being counted out loud,"""
@@ -45,6 +46,25 @@ class SectionChange:
     """The same things in another order, where the order means something."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Losses:
+    """Hosts of a fleet that a new one would no longer treat as before; each sorted."""
+
+    gone: tuple[str, ...]
+    """Not in the new fleet."""
+    unmanaged: tuple[str, ...]
+    """Covered by no profile any more, or only simulated from now on: nobody patches them."""
+    moved: tuple[str, ...]
+    """Another company's from now on: its people, windows and rules."""
+    uncritical: tuple[str, ...]
+    """Changed without a signed approval from now on."""
+
+    @property
+    def leaving(self) -> tuple[str, ...]:
+        """Return those that nobody, or other people, would answer for, each once, sorted."""
+        return tuple(sorted({*self.gone, *self.unmanaged, *self.moved}))
+
+
 def changes(old: Fleet, new: Fleet) -> tuple[SectionChange, ...]:
     """Return what differs, section by section; nothing when both mean the same."""
     found = (
@@ -55,14 +75,29 @@ def changes(old: Fleet, new: Fleet) -> tuple[SectionChange, ...]:
     return tuple(one for one in found if one is not None)
 
 
-def removed_hosts(old: Fleet, new: Fleet) -> tuple[str, ...]:
-    """Return the hosts that would no longer be watched and patched, sorted."""
-    return tuple(sorted({host.name for host in old.hosts} - {host.name for host in new.hosts}))
+def losses(old: Fleet, new: Fleet) -> Losses:
+    """Return which hosts would go, in full or out of somebody's care: a typo may do as much."""
+    after = {host.name: host for host in new.hosts}
+    stay = [(host, after[host.name]) for host in old.hosts if host.name in after]
+    return Losses(
+        gone=_names(host for host in old.hosts if host.name not in after),
+        unmanaged=_names(was for was, is_ in stay if _is_patched(was) and not _is_patched(is_)),
+        moved=_names(was for was, is_ in stay if was.tenant != is_.tenant),
+        uncritical=_names(was for was, is_ in stay if was.critical and not is_.critical),
+    )
 
 
-def is_mass_removal(old: Fleet, removed: int) -> bool:
+def is_mass_removal(old: Fleet, leaving: int) -> bool:
     """Say whether so many hosts go at once that their number must be named."""
-    return removed > FREE_REMOVALS or removed * 100 > FREE_SHARE * len(old.hosts)
+    return leaving > FREE_REMOVALS or leaving * 100 > FREE_SHARE * len(old.hosts)
+
+
+def _is_patched(host: Host) -> bool:
+    return bool(host.profile) and not host.simulated
+
+
+def _names(hosts: Iterable[Host]) -> tuple[str, ...]:
+    return tuple(sorted(host.name for host in hosts))
 
 
 def _section(name: str, old: object, new: object) -> SectionChange | None:

@@ -7,9 +7,11 @@ they were planned for.
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import lru_cache
 
-from wavemend.fleet import Fleet, Group, Scope
+from wavemend.calendar.windows import Occurrence, Window, next_occurrences, occurrence_at
+from wavemend.fleet import Fleet, Group, RolloutKey, Scope
 from wavemend.hosts import Host
 from wavemend.membership import GroupIndex
 from wavemend.policy.limits import Budget, Dependency
@@ -23,6 +25,24 @@ class HostSet:
     name: str
     hosts: tuple[str, ...]
     most_out: int
+    own: frozenset[str] | None = None
+    """Those of one company: others are counted in what it is told, never named. None: all are."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DueRollout:
+    """A rollout of updates that some hosts take part in, and the window that it opens in."""
+
+    key: RolloutKey
+    window: Window
+
+    def opening_beside(self, start: datetime, last_start: datetime) -> Occurrence | None:
+        """Return its opening of the same night as one that begins and has its last start then.
+
+        The first in which something may start after that one has begun: a window that is open
+        for days is not held up anew by each night's rollout.
+        """
+        return _opening_beside(self.window, start, last_start)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,8 +52,8 @@ class Predecessors:
     name: str
     """The dependency's."""
     hosts: tuple[str, ...]
-    rollouts: frozenset[tuple[str, str]]
-    """Profile and window of those hosts: in which rollouts they take part."""
+    rollouts: tuple[DueRollout, ...] = ()
+    """In which they take part, sorted by key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,9 +79,19 @@ class FleetLimits:
         """Every budget with its hosts, in the order of the file."""
         self._sets: dict[str, list[HostSet]] = defaultdict(list)
         for each in self.sets:
-            for name in each.hosts:
-                self._sets[name].append(each)
+            for seen in self._by_company(each):
+                for name in seen.own or seen.hosts:
+                    self._sets[name].append(seen)
         self._after = _orders(fleet)
+
+    def _by_company(self, group: HostSet) -> Sequence[HostSet]:
+        """Return a set as each company in it may see it."""
+        own: dict[str, set[str]] = defaultdict(set)
+        for name in group.hosts:
+            own[self._tenants[name]].add(name)
+        if len(own) == 1:
+            return [group]
+        return [replace(group, own=frozenset(names)) for names in own.values()]
 
     def of(self, host: str) -> HostLimits:
         """Return the limits of one host; none for one that the fleet does not know any more."""
@@ -110,7 +140,7 @@ def _orders(fleet: Fleet) -> dict[str, list[Predecessors]]:
         by_tenant: dict[str, list[Host]] = defaultdict(list)
         for host in firsts.get(rule.name, ()):
             by_tenant[host.tenant].append(host)
-        before = {tenant: _before(rule, hosts) for tenant, hosts in by_tenant.items()}
+        before = {tenant: _before(rule, hosts, fleet) for tenant, hosts in by_tenant.items()}
         for host in thens.get(rule.name, ()):
             if host.tenant in before and not rule.first.matches(host.labels):
                 found[host.name].append(before[host.tenant])
@@ -121,12 +151,28 @@ def _selected(rule: Dependency, select: Selector) -> Group:
     return Group(name=rule.name, scope=Scope.CUSTOM, tenant=rule.tenant, select=select)
 
 
-def _before(rule: Dependency, hosts: Sequence[Host]) -> Predecessors:
+def _before(rule: Dependency, hosts: Sequence[Host], fleet: Fleet) -> Predecessors:
+    keys = {
+        RolloutKey(tenant=host.tenant, profile=host.profile, window=host.window)
+        for host in hosts
+        if host.profile
+    }
     return Predecessors(
         name=rule.name,
         hosts=tuple(host.name for host in hosts),
-        rollouts=frozenset((host.profile, host.window) for host in hosts),
+        rollouts=tuple(
+            DueRollout(key=key, window=fleet.window(key.window)) for key in sorted(keys)
+        ),
     )
+
+
+@lru_cache(maxsize=1024)  # every host that waits asks again and again
+def _opening_beside(window: Window, start: datetime, last_start: datetime) -> Occurrence | None:
+    now_open = occurrence_at(window, start)
+    for opening in (*([now_open] if now_open else []), *next_occurrences(window, start, 1)):
+        if opening.last_start > start:
+            return opening if opening.start < last_start else None
+    return None
 
 
 def _members(groups: Sequence[Group], fleet: Fleet) -> dict[str, list[Host]]:

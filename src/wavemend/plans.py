@@ -28,6 +28,8 @@ class PlannedPackage:
     lane: str
     due: datetime | None = None
     cves: tuple[str, ...] = ()
+    after_pilot: bool = False
+    """True: its host begins only once a pilot of this plan ended well with exactly this version."""
 
     def as_target(self) -> Target:
         """Return what the package manager is asked for."""

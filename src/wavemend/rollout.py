@@ -19,6 +19,7 @@ from wavemend.rollout_actions import (
     Close,
     Done,
     Gap,
+    Hold,
     JudgeGate,
     Prepare,
     Report,
@@ -98,14 +99,6 @@ class AttemptView:
     def uses_budget(self) -> bool:
         """True while the host may be out of service: running, unknown, lost or failed."""
         return self.outcome is None or self.is_bad
-
-
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """Until when something else keeps the next group back, and what."""
-
-    until: datetime
-    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -68,6 +68,16 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True)
+class Hold:
+    """Until when something else keeps the next group back, and what."""
+
+    until: datetime
+    reason: str
+    known: bool = True
+    """False: nobody knows how long it lasts, and `until` is only when to ask again."""
+
+
+@dataclass(frozen=True, slots=True)
 class JudgeGate:
     """Decide from the outcomes whether the next wave may start."""
 

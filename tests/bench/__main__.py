@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench import feeds, planning, scoring
+from tests.bench import feasibility, feeds, planning, scoring
 from tests.bench.matching import bench_matching
 from tests.bench.rivals import bench_rivals
 from wavemend.hosts import Host
@@ -44,6 +44,7 @@ def main() -> int:
     feeds.main()
     bench_matching()
     planning.main()
+    feasibility.main()
     print("\nAgainst the field, on the same real hosts; this takes some minutes")
     bench_rivals()
     return 0

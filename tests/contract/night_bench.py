@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 
 from tests.cases.rollouts.build import START, plan_of, wave
 from tests.cases.rollouts.ledgers import NIGHT, take
+from wavemend.calendar.windows import Window
 from wavemend.fleet import RolloutKey
 from wavemend.fleet_limits import HostLimits, HostSet
 from wavemend.ledger import attempts, rollouts
@@ -19,6 +20,21 @@ from wavemend.rollout import judge_gate
 MINUTE = timedelta(minutes=1)
 PAIR = HostLimits(sets=(HostSet(name="pair", hosts=("db1", "db2"), most_out=1),))
 
+NIGHT_WINDOW = Window(
+    name="night",
+    zone="UTC",
+    start=time(22),
+    days=frozenset(range(7)),
+    duration=timedelta(hours=4),
+    cutoff=timedelta(hours=1),
+)
+"""Its opening of the tests' night is `NIGHT`."""
+
+
+def key_of(rollout: str, tenant: str = "acme") -> RolloutKey:
+    """Return the key of a rollout of these tests: each has a profile of its own name."""
+    return RolloutKey(tenant=tenant, profile=rollout, window="night")
+
 
 class Night:
     """A ledger with rollouts of one company; attempts are named after their hosts."""
@@ -30,7 +46,7 @@ class Night:
 
     def open(self, rollout: str, tenant: str = "acme") -> Lease:
         """Open a rollout of a profile of its own and take its lease."""
-        key = RolloutKey(tenant=tenant, profile=rollout, window="night")
+        key = key_of(rollout, tenant)
         with self.ledger.writing() as book:
             rollouts.open_rollout(book, rollout, key, NIGHT, requester="olga", now=START)
         self.leases[rollout] = take(self.ledger, rollout)

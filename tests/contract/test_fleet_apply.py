@@ -142,6 +142,50 @@ def test_a_file_that_was_cut_off_removes_nobody(site: Site, tmp_path: Path) -> N
     assert len(in_force(site)) == 5
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "way"),
+    [
+        ("debian,server", "debain,server", "20 hosts would be covered by no profile"),
+        ("tenant: acme,", "tenant: globex,", "20 hosts would be another company's (h1, h10, "),
+    ],
+)
+def test_hosts_that_lose_their_profile_or_company_go_only_by_their_number(
+    site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str], old: str, new: str, way: str
+) -> None:
+    apply(hosts_file(tmp_path, 20))
+    path = hosts_file(tmp_path, 20)
+    for file in (path, tmp_path / "hosts.csv"):
+        head, sources, rest = file.read_text().partition("\nsources:")
+        file.write_text(
+            head + sources + rest.replace(old, new) if sources else head.replace(old, new)
+        )
+    with pytest.raises(FleetError, match="20 of 20 hosts would go") as refused:
+        apply(path, yes=True)
+
+    assert "--remove-hosts 20" in refused.value.hint
+    assert f"LOOK: {way}" in capsys.readouterr().out
+    with site.open_ledger().reading() as book:
+        assert {(host.tenant, bool(host.profile)) for host in current_fleet(book).hosts} == {
+            ("acme", True)
+        }
+    apply(path, yes=True, remove_hosts=20)
+
+
+def test_hosts_that_need_no_approval_any_more_are_named(
+    site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert not site.home.exists()
+    path = tmp_path / "fleet.yaml"
+    path.write_text(EXAMPLE)
+    apply(path)
+    path.write_text(EXAMPLE.replace("critical: true", "critical: false"))
+    apply(path, yes=True)
+
+    assert "would not be critical any more: changed without a signed approval (db1" in (
+        capsys.readouterr().out
+    )
+
+
 def test_a_host_on_which_a_change_goes_on_is_not_removed_unsaid(
     site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

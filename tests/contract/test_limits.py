@@ -8,9 +8,9 @@ import pytest
 
 from tests.cases.rollouts.build import END, LAST_START, START, plan_of, wave
 from tests.cases.rollouts.ledgers import at_once, new_ledger
-from tests.contract.night_bench import MINUTE, Night
+from tests.contract.night_bench import MINUTE, NIGHT_WINDOW, Night, key_of
 from wavemend.errors import LedgerConflict
-from wavemend.fleet_limits import NO_LIMITS, HostLimits, HostSet, Predecessors
+from wavemend.fleet_limits import NO_LIMITS, DueRollout, HostLimits, HostSet, Predecessors
 from wavemend.ledger import attempts, audit, limits, rollouts
 from wavemend.ledger.attempts import Granted, Refused, Wait
 from wavemend.ledger.gaps import company_hold, gaps_seen
@@ -25,7 +25,7 @@ AFTER_DB = HostLimits(
         Predecessors(
             name="db-first",
             hosts=("db1", "db2"),
-            rollouts=frozenset({("r-1", "night"), ("r-2", "night")}),
+            rollouts=(DueRollout(key=key_of("r-1"), window=NIGHT_WINDOW),),
         ),
     )
 )
@@ -80,6 +80,44 @@ def test_a_host_that_ended_badly_keeps_its_place_and_nobody_waits_for_it(
 
     assert night.place("r-2", "db2")  # the refusal is decided, not waited for
     assert night.intend("r-2", "db2") == Refused("budget pair is used up: db1 is not well")
+
+
+def test_of_two_that_are_not_well_each_may_be_mended_one_after_the_other(night: Night) -> None:
+    for name in ("db1", "db2"):
+        night.freeze(f"r-{name}", [name])
+        night.intend(f"r-{name}", name, NO_LIMITS)
+        night.end(f"r-{name}", name, Outcome.FAILED)
+        night.freeze(f"repair-{name}", [name])
+
+    assert isinstance(night.intend("repair-db1", "db1"), Granted)
+    assert night.intend("repair-db2", "db2") == Wait("budget pair: db1 is out already")
+    night.end("repair-db1", "db1", now=START + 2 * MINUTE)
+    assert isinstance(night.intend("repair-db2", "db2"), Granted)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "told"),
+    [
+        (None, "budget web: w1 and 2 hosts of other companies are out already"),
+        (Outcome.FAILED, "budget web is used up: w1 and 2 hosts of other companies are not well"),
+    ],
+)
+def test_a_reason_names_no_host_of_another_company(
+    night: Night, outcome: Outcome | None, told: str
+) -> None:
+    for name in ("w1", "globex-1", "globex-2"):
+        night.freeze(f"r-{name}", [name])
+        night.intend(f"r-{name}", name, NO_LIMITS)
+        if outcome:
+            night.end(f"r-{name}", name, outcome)
+    night.freeze("r-2", ["w2"])
+    hosts, own = ("globex-1", "globex-2", "w1", "w2"), frozenset({"w1", "w2"})
+
+    answer = night.intend(
+        "r-2", "w2", HostLimits(sets=(HostSet(name="web", hosts=hosts, most_out=3, own=own),))
+    )
+    assert isinstance(answer, Refused if outcome else Wait)
+    assert answer.reason == told
 
 
 def test_it_gives_its_place_back_once_a_later_change_of_it_ended_well(night: Night) -> None:
@@ -172,8 +210,9 @@ def test_what_comes_later_is_refused_when_the_first_is_not_well_or_was_left_out(
 
 def test_what_takes_no_part_tonight_is_not_waited_for(night: Night) -> None:
     night.freeze("r-2", ["app1"])
+    nowhere = HostLimits(after=(replace(AFTER_DB.after[0], rollouts=()),))
 
-    assert isinstance(night.intend("r-2", "app1", AFTER_DB), Granted)
+    assert isinstance(night.intend("r-2", "app1", nowhere), Granted)
 
 
 def test_a_rollout_of_the_first_hosts_that_has_no_plan_yet_is_waited_for(night: Night) -> None:
@@ -187,7 +226,7 @@ def test_a_rollout_of_the_first_hosts_that_has_no_plan_yet_is_waited_for(night: 
 
 def test_two_rollouts_that_wait_for_each_other_end_at_the_cut_off(night: Night) -> None:
     def after(host: str) -> HostLimits:
-        rule = Predecessors(name="x", hosts=(host,), rollouts=frozenset())
+        rule = Predecessors(name="x", hosts=(host,))
         return HostLimits(after=(rule,))
 
     night.freeze("r-1", ["a1"])
@@ -203,6 +242,7 @@ def test_two_rollouts_that_wait_for_each_other_end_at_the_cut_off(night: Night) 
     late = night.intend("r-1", "a1", after("b1"), LAST_START)
     assert isinstance(late, Refused)
     assert late.reason.startswith("window: ")
+    assert late.reason.endswith(" while it waited: order x: b1 is not done yet")
 
 
 # --- gaps ----------------------------------------------------------------------------------------

@@ -136,7 +136,8 @@ class Site:
             automatic=False,
         )
         with self.ledger.writing() as book:
-            return rollbacks.intend(book, self.lease, wish, now=self.now, local_stop="")
+            answer = rollbacks.intend(book, self.lease, wish, now=self.now, local_stop="")
+            return answer.reason if answer else ""
 
 
 def point(name: str) -> RestorePointRow:

@@ -1,7 +1,7 @@
 """Policies hold in real plans, with the ledger's history, in the report and in the commands."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +16,10 @@ from wavemend.cli.policy import app
 from wavemend.cli.rollouts import app as rollout_app
 from wavemend.errors import EnvironmentUnfit
 from wavemend.execution.hands import Hands
+from wavemend.execution.order import Order
+from wavemend.execution.start import may_begin
 from wavemend.fleet import Fleet, RolloutKey
+from wavemend.hosts import PendingUpdate
 from wavemend.inventory.fleet_file import load_fleet
 from wavemend.knowledge import Intelligence
 from wavemend.ledger import attempts, audit, permits, rollouts
@@ -27,6 +30,7 @@ from wavemend.ledger.scans import record_look
 from wavemend.ledger.store import Ledger
 from wavemend.observations import Look
 from wavemend.outcomes import Outcome, PackageOutcome, PackageResult
+from wavemend.packages import Target
 from wavemend.plans import Plan
 from wavemend.policy.settings import FIELDS
 from wavemend.reporting import build_report, write_rollout_report
@@ -43,7 +47,12 @@ MORE = """\
     tenant: acme
     address: 192.0.2.41
     labels: {os: hpux, device: kiosk, ring: broad}
-policies:
+"""
+SECOND_PILOT = """\
+  - name: web3
+    tenant: acme
+    address: 192.0.2.13
+    labels: {os: debian, device: server, ring: pilot}
 """
 KEY = RolloutKey(tenant="acme", profile="debian-server", window="night")
 DAY = timedelta(days=1)
@@ -72,6 +81,7 @@ class Night:
     fleet: Fleet
     now: datetime = NOON
     count: int = 0
+    offers: PendingUpdate = field(default_factory=update)
 
     @property
     def hands(self) -> Hands:
@@ -79,6 +89,7 @@ class Night:
             ledger=self.ledger,
             clock=lambda: self.now,
             token=lambda: f"{self.count:032}",
+            local_stop=lambda: "",
             manager=lambda _: SimpleNamespace(apply_script=lambda _: ""),
         )
         return cast("Hands", parts)
@@ -86,7 +97,7 @@ class Night:
     def look(
         self, host: str, version: str, *, rollout: str = "", at: datetime | None = None
     ) -> None:
-        pending = (update(candidate=version),) if version else ()
+        pending = (replace(self.offers, candidate=version),) if version else ()
         seen = Look(host=host, at=at or self.now, facts=replace(facts(host), pending=pending))
         purpose = "preflight" if rollout else "scan"
         with self.ledger.writing() as book:
@@ -155,9 +166,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def night(home: Path, policies: str) -> Night:
+def night(home: Path, policies: str, hosts: str = "") -> Night:
     path = home / "fleet.yaml"
-    path.write_text(RIGHT + MORE + policies)
+    path.write_text(RIGHT + MORE + hosts + "policies:\n" + policies)
     fleet = load_fleet(path)
     ledger = new_ledger(home)
     with ledger.writing() as book:
@@ -200,6 +211,47 @@ def test_after_pilot_waits_for_a_pilot_that_ended_well_with_exactly_this_version
     world.patch(lease, plan, "web1")
     assert planned(world.frozen(**both)[1]) == both
     assert planned(world.frozen(web2="2.1", db1="2.0")[1]) == {"db1": "2.0"}
+
+
+def refusal(world: Night, lease: Lease, plan: Plan, host: str) -> str:
+    """Say why a host may not begin in the plan's window."""
+    world.now = plan.window_start
+    order = Order(
+        lease=lease,
+        plan=plan,
+        host=world.fleet.host(host),
+        profile=world.fleet.profile(plan.profile),
+        tenant=world.fleet.tenant(plan.tenant),
+    )
+    return may_begin(world.hands, order)
+
+
+@pytest.mark.parametrize("outcome", [None, Outcome.FAILED, Outcome.PATCHED])
+def test_a_host_begins_only_once_a_pilot_ended_well_with_what_it_waits_for(
+    home: Path, outcome: Outcome | None
+) -> None:
+    world = night(home, TRIED_FIRST, SECOND_PILOT)
+    world.look("web3", "")
+    lease, plan = world.frozen(web1="2.0", web2="2.0", web3="3.0")
+    assert planned(plan) == {"web1": "2.0", "web2": "2.0"}
+    assert "no pilot ended well with openssl 2.0" in refusal(world, lease, plan, "web2")
+    assert refusal(world, lease, plan, "web1") == "", "a pilot waits for nobody"
+
+    if outcome:
+        world.patch(lease, plan, "web1", outcome)
+    assert (refusal(world, lease, plan, "web2") == "") is (outcome is Outcome.PATCHED)
+
+
+def test_what_an_update_brings_along_is_known_as_tried_too(home: Path) -> None:
+    world = night(home, TRIED_FIRST)
+    data = Target(name="openssl-data", arch="all", version="2.0")
+    one = replace(world, offers=replace(update(), brings=(data,)))
+    lease, plan = one.frozen(web1="2.0")
+    one.patch(lease, plan, "web1")
+
+    lease, made = one.frozen(web2="2.0")
+    assert [package.name for package in made.host("web2").packages] == ["openssl", "openssl-data"]
+    assert refusal(one, lease, made, "web2") == ""
 
 
 def test_what_only_a_broad_host_got_is_not_tried_nor_is_what_another_company_tried(

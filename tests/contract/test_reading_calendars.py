@@ -110,6 +110,8 @@ def a_folder_instead(path: Path) -> None:
         (lambda path: path.unlink(), "freezes.ics cannot be read (No such file or directory)"),
         (lambda path: path.write_bytes(b""), "no whole iCalendar document"),
         (lambda path: path.write_bytes(YEAR_END[:-20]), "no whole iCalendar document"),
+        (lambda path: path.write_bytes(YEAR_END.replace(b"END:VEVENT\r\n", b"")), "is damaged: "),
+        (lambda path: path.write_bytes(YEAR_END.replace(b"\r\n", b"\r")), "is damaged: "),
         (lambda path: path.write_bytes(b"x" * (MAX_BYTES + 1)), "is larger than 4 MiB"),
         (a_pipe_instead, "freezes.ics is no file"),
         (a_folder_instead, "freezes.ics is no file"),
@@ -183,6 +185,9 @@ BAD = [
     Reply(body=YEAR_END, cut=60),
     Reply(body=calendar()),
     Reply(body=calendar(event("DTSTART:soon"))),
+    Reply(body=YEAR_END.replace(b"END:VEVENT\r\n", b"")),
+    Reply(body=YEAR_END.replace(b"\r\n", b"\r")),
+    Reply(body=calendar().replace(b"PRODID", b"DESCRIPTION:BEGIN:VEVENT\r\nPRODID")),
     Reply(body=b"x" * (MAX_BYTES + 1)),
     Reply(pieces=lambda: (b"x" * 65_536 for _ in range(10_000))),
     Reply(body=YEAR_END, drip=lambda: time.sleep(0.2)),
@@ -358,6 +363,17 @@ def test_only_events_of_these_titles_count_and_cancelled_ones_never(tmp_path: Pa
         "group@America/New_York": ["2026-12-18 05:00:00+00:00"],
         "group@Europe/Berlin": ["2026-12-17 23:00:00+00:00"],
     }
+
+
+def test_a_title_is_found_however_its_letters_are_encoded(tmp_path: Path) -> None:
+    title = "Schlu\u0308sselu\u0308bergabe"  # each umlaut as two signs, as macOS writes it
+    (tmp_path / "good.ics").write_bytes(calendar(days("20261218", "20270107", title)))
+    freezes = (Freeze(name="keys", calendar="good", summaries=("schl\u00fcssel*",)),)
+    company = TenantCalendar(tenant="acme", zone="UTC", freezes=freezes)
+
+    found = read_all(tmp_path, company, freezes=freezes)
+
+    assert [len(spans) for spans in found.freezes.values()] == [1]
 
 
 def test_checking_a_fleet_warns_of_files_that_cannot_be_read_and_fetches_nothing(

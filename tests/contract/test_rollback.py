@@ -314,7 +314,7 @@ def leave_intent(site: Site, *, running: bool = False) -> Granted:
         automatic=False,
     )
     with bench.ledger.writing() as book:
-        assert rollbacks.intend(book, lease, wish, now=bench.now(), local_stop="") == ""
+        assert rollbacks.intend(book, lease, wish, now=bench.now(), local_stop="") is None
         if running:
             rollbacks.mark_running(book, lease, granted.attempt_id, bench.now(), bench.now())
     return granted

@@ -63,7 +63,8 @@ def refusal(ledger: Ledger) -> str:
             automatic=False,
         )
         held = Lease("r-1", "me", rollout.fence)
-        return rollbacks.intend(book, held, wish, now=START, local_stop="")
+        answer = rollbacks.intend(book, held, wish, now=START, local_stop="")
+        return answer.reason if answer else ""
 
 
 RESTART = replace(KEY, kind=RolloutKind.RESTART)

@@ -1,7 +1,8 @@
 """In the view of one company, nothing that a command prints names another one (AC-07)."""
 
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from sqlalchemy import func
 from sqlmodel import SQLModel, col, select
 
+from tests.cases.rollouts.build import NOON
 from tests.contract import two_tenants
 from tests.contract.two_tenants import MARK
 from wavemend.cli import main
@@ -18,12 +20,17 @@ from wavemend.cli.view import ALLOWED, REFUSED
 from wavemend.errors import LedgerError
 from wavemend.fleet import Fleet
 from wavemend.ledger import tables
+from wavemend.ledger.care_tables import JournalEntryRow
 from wavemend.ledger.intake import current_fleet
+from wavemend.ledger.judgement_tables import FirstSightingRow
+from wavemend.ledger.scans import record_look
 from wavemend.ledger.store import Ledger
 from wavemend.ledger.view import VISIBLE
+from wavemend.observations import Look
 from wavemend.tenant_view import view_of
 
 Shown = pytest.CaptureFixture[str]
+ACMES = {"web1", "db1"}
 
 
 def commands(group: cyclopts.App, *before: str) -> Iterator[str]:
@@ -236,6 +243,44 @@ def test_a_session_of_a_view_sees_its_own_rows_only(world: Path, table: Any) -> 
 
 def _company(row: Any) -> str:
     return str(getattr(row, "tenant", ""))
+
+
+def test_ac_07_what_a_host_went_through_follows_it_to_its_new_company(tmp_path: Path) -> None:
+    ledger = two_tenants.build(tmp_path)
+    moved = replace(two_tenants.fleet_in(tmp_path).host("web1"), tenant="zzcorp")
+    look = Look(host="web1", at=NOON + timedelta(days=1), facts=None, reason="off")
+    entry = JournalEntryRow(host="web1", attempt_id="a-other", fence=1, read_at=NOON)
+
+    def rows(tenant: str) -> dict[str, set[str]]:
+        with Ledger(f"sqlite:///{tmp_path / 'ledger.db'}", tenant).reading() as book:
+            joined = select(tables.HostScan.host).join(
+                FirstSightingRow, col(FirstSightingRow.host) == tables.HostScan.host
+            )
+            return {
+                "journal": set(book.exec(select(JournalEntryRow.host))),
+                "sightings": set(book.exec(select(FirstSightingRow.host))),
+                "joined": set(book.exec(joined)),
+            }
+
+    with ledger.writing() as book:
+        book.add(entry)
+    before = rows("acme")
+    with ledger.writing() as book:
+        record_look(book, moved, look, purpose="scan")
+
+    assert before == {"journal": {"web1"}, "sightings": ACMES, "joined": ACMES}
+    assert rows("acme") == {"journal": set(), "sightings": {"db1"}, "joined": {"db1"}}
+    assert {"web1", "zzweb1"} <= rows("zzcorp")["sightings"]
+    assert rows("zzcorp")["journal"] == {"web1"}
+
+
+@pytest.mark.usefixtures("acme")
+def test_ac_07_a_budget_shared_with_others_is_counted_whole(capsys: Shown) -> None:
+    code, text = said(capsys, "limits", "show")
+    (line,) = (line for line in text.splitlines() if "pair" in line)
+
+    assert code == 0
+    assert line.split() == ["pair", "2", "1", "web1,", "1", "of", "other", "companies"]
 
 
 def test_a_statement_past_the_session_is_refused(world: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cases.calendars import calendar, days
 from tests.cases.quiet import NOBODY, quiet_fleet, staffed
 from tests.cases.rollouts.ledgers import new_ledger
 from wavemend.calendar.windows import Occurrence, next_occurrences
@@ -175,3 +176,52 @@ def test_one_company_s_nights_are_not_shown_to_another(watch: Watch) -> None:
         assert nights.nights_since(book, NOW, tenant="globex") == ()
         assert len(nights.nights_since(book, NOW, tenant="acme")) == 1
         assert nights.nights_since(book, NOW, key="acme/other/night") == ()
+
+
+def test_a_freeze_that_was_renamed_in_an_opening_is_asked_for_by_its_name_of_now(
+    watch: Watch, tmp_path: Path
+) -> None:
+    freeze = (
+        "calendars: [{{name: closed, source: 'file:closed.ics'}}]\n"
+        "freezes: [{{name: {0}, scope: global, calendar: closed}}]"
+    )
+    over = calendar(days("20200101", "20200102"))
+    fleets = []
+    for name in ("autumn", "winter"):
+        fleets.append(
+            quiet_fleet(
+                tmp_path / name,
+                opens=OPENS,
+                roster=staffed(NOW, days=8),
+                freeze=freeze.format(name),
+            )
+        )
+        (tmp_path / name / "closed.ics").write_bytes(over)
+    watch.apply(fleets[0], NOW)
+    night = opening(watch, NOW)
+    watch.apply(fleets[1], night.start + timedelta(minutes=1))
+    watch.fleet = fleets[1]
+
+    found = watch.look(night.start + timedelta(minutes=30))
+
+    assert (found.startable, found.skipped) == ((KEY,), ())
+
+
+def test_a_rollout_that_was_taken_out_or_moved_in_its_opening_is_told_once_and_not_started(
+    watch: Watch, tmp_path: Path
+) -> None:
+    watch.apply(watch.fleet, NOW)
+    night = opening(watch, NOW)
+    moved = quiet_fleet(tmp_path / "moved", opens=OPENS + timedelta(hours=6))
+    watch.apply(moved, night.start + timedelta(minutes=1))
+    watch.fleet = moved
+
+    found = watch.look(night.start + timedelta(minutes=30))
+
+    assert found.startable == ()
+    assert [each.reason for each in found.skipped] == [
+        f"{KEY} does not open at this time any more: the fleet was changed since it began"
+    ]
+    assert watch.look(night.start + timedelta(minutes=40)) == Watched()
+    assert watch.look(night.last_start) == Watched()
+    assert watch.nights() == [(night.start, NightVerdict.SKIPPED)]

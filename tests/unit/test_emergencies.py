@@ -3,11 +3,27 @@
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.cases.rollouts.build import LAST_START, PILOT, PLAN, START
+from tests.cases.rollouts.build import (
+    LAST_START,
+    OCCASION,
+    PILOT,
+    PLAN,
+    START,
+    candidate,
+    host,
+    ranked,
+    update,
+)
 from wavemend.calendar.declared import DutyRule, Freeze, TenantCalendar
+from wavemend.outcomes import Outcome
+from wavemend.planning import Candidate, make_plan
+from wavemend.planning.hosts import touched_by
+from wavemend.plans import Plan
+from wavemend.policy.care import Unready
 from wavemend.policy.emergencies import calendar_for, opening_for, profile_for
 from wavemend.policy.limits import EmergencyRule
 from wavemend.policy.profiles import (
@@ -27,6 +43,8 @@ from wavemend.rollout import (
     Standing,
     next_action,
 )
+from wavemend.scoring import RankedUpdate
+from wavemend.selectors import parse_selector
 
 SIGNED = replace(PLAN, all_signed=True)
 LONG = GateRule(max_errors=3, min_success_percent=50, soak=timedelta(hours=2))
@@ -38,7 +56,13 @@ PROFILE = Profile(
     updates=Updates.SECURITY,
     reboot=RebootRule.NEVER,
     waves=(
-        WaveRule(name="pilot", kind=WaveKind.PILOT, gap=timedelta(hours=1), gate=LONG),
+        WaveRule(
+            name="pilot",
+            kind=WaveKind.PILOT,
+            select=parse_selector("ring=pilot"),
+            gap=timedelta(hours=1),
+            gate=LONG,
+        ),
         WaveRule(name="rest", kind=WaveKind.BROAD, gap=timedelta(hours=1), gate=LONG),
         CRITICAL_WAVE,
     ),
@@ -82,7 +106,8 @@ def test_the_opening_begins_now_and_leaves_the_cut_off_at_its_end(hours: int, la
 
 
 def test_waves_keep_the_emergency_s_pauses_and_the_strictest_gate() -> None:
-    hurried = profile_for(PROFILE, EmergencyRule(soak=timedelta(minutes=5)))
+    hosts = (replace(host("web1"), labels={"ring": "pilot"}), host("web2"))
+    hurried = profile_for(PROFILE, EmergencyRule(soak=timedelta(minutes=5)), hosts)
     pilot, rest, _ = hurried.waves
     assert (pilot.gate.soak, pilot.gap) == (timedelta(minutes=5), timedelta(0))
     assert rest.gate.soak == timedelta(0)
@@ -97,3 +122,49 @@ def test_freezes_and_duty_hold_in_an_emergency_unless_the_company_says_otherwise
     assert calendar_for(calendar, EmergencyRule()) == calendar
     lifted = calendar_for(calendar, EmergencyRule(ignores_freezes=True, ignores_duty=True))
     assert (lifted.freezes, lifted.duty) == ((), None)
+
+
+def plan_about(*candidates: Candidate, profile: Profile = PROFILE) -> Plan:
+    """Plan an emergency about openssl as the freeze does."""
+    touched, left = touched_by(candidates, frozenset({"openssl"}))
+    hurried = profile_for(profile, EmergencyRule(), tuple(each.host for each in touched))
+    plan = make_plan(replace(OCCASION, kind="emergency"), hurried, touched, ())
+    return replace(plan, excluded=tuple(sorted((*plan.excluded, *left), key=lambda h: h.name)))
+
+
+def ringed(name: str, *updates: RankedUpdate, reason: str = "") -> Candidate:
+    found = candidate(name, *updates, reason=reason)
+    return replace(found, host=replace(found.host, labels={"ring": "pilot"}))
+
+
+OPENSSL, ZIP = ranked(update("openssl")), ranked(update("zip"))
+
+
+def test_where_no_pilot_is_touched_the_first_touched_host_is_the_pilot() -> None:
+    plan = plan_about(ringed("pilot1", ZIP), *(candidate(f"web{n}", OPENSSL) for n in range(4)))
+    pilot, rest = plan.waves
+    assert (pilot.kind, pilot.hosts) == (WaveKind.PILOT, ("web0",))
+    assert pilot.soak_seconds == EmergencyRule().soak.total_seconds()
+    assert rest.hosts == ("web1", "web2", "web3")
+    assert {p.name for h in plan.hosts for p in h.packages} == {"openssl"}
+
+
+def test_touched_pilots_of_the_profile_stay_the_pilots() -> None:
+    plan = plan_about(ringed("pilot1", OPENSSL, ZIP), candidate("web1", OPENSSL))
+    assert [(wave.kind, wave.hosts) for wave in plan.waves] == [
+        (WaveKind.PILOT, ("pilot1",)),
+        (WaveKind.BROAD, ("web1",)),
+    ]
+
+
+@pytest.mark.parametrize("unready", list(Unready))
+def test_hosts_that_are_not_touched_or_not_seen_hold_nobody_back(unready: Unready) -> None:
+    strict = replace(PROFILE, unready=unready)
+    hosts = (ringed("off1", reason="unreachable"), candidate("web1", OPENSSL), candidate("idle1"))
+    plan = plan_about(*hosts, profile=strict)
+    assert [wave.hosts for wave in plan.waves] == [("web1",)]
+    assert {left.name: left.outcome for left in plan.excluded} == {
+        "idle1": Outcome.NOTHING_TO_DO,
+        "off1": Outcome.UNREACHABLE,
+    }
+    assert plan.expected() == ("idle1", "off1", "web1")

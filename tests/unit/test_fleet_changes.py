@@ -3,12 +3,13 @@
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from wavemend.fleet import Fleet
-from wavemend.fleet_changes import changes, is_mass_removal, removed_hosts
+from wavemend.fleet_changes import Losses, changes, is_mass_removal, losses
 from wavemend.inventory.fleet_file import load_fleet
 
 EXAMPLE = load_fleet(Path(__file__).parents[2] / "examples/fleet.yaml")
@@ -43,7 +44,23 @@ def test_hosts_that_come_go_and_change_are_named() -> None:
         f"hosts {first.name}.window: sun-early -> sat-night",
         f"hosts {first.name}.labels.ring: {first.labels['ring']} -> late",
     ]
-    assert removed_hosts(EXAMPLE, new) == (second.name,)
+    assert losses(EXAMPLE, new).leaving == (second.name,)
+
+
+def test_hosts_that_nobody_or_somebody_else_cares_for_leave_too() -> None:
+    def lost(**fields: Any) -> Losses:
+        return losses(EXAMPLE, replace(EXAMPLE, hosts=tuple(replace(h, **fields) for h in known)))
+
+    known = EXAMPLE.hosts
+    names = tuple(sorted(host.name for host in known))
+    critical = tuple(sorted(host.name for host in known if host.critical))
+
+    assert lost(profile="").unmanaged == lost(profile="").leaving == names
+    assert lost(simulated=True).unmanaged == names
+    assert lost(tenant="globex2").moved == names
+    assert lost(tenant="globex2", profile="").leaving == names
+    assert lost(critical=False).uncritical == critical != ()
+    assert lost(critical=False, window="sat-night").leaving == ()
 
 
 def test_a_nested_field_is_named_by_its_path() -> None:

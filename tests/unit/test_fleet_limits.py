@@ -63,6 +63,17 @@ def test_a_set_is_named_by_hosts_by_selector_or_by_group() -> None:
     assert FleetLimits(made).of("gone1") == NO_LIMITS
 
 
+def test_of_a_set_over_several_companies_each_sees_its_own_hosts() -> None:
+    both = Budget(name="apps", select=parse_selector("role=app"), most_out=ONE)
+    mine = Budget(name="dbs", select=parse_selector("role=db"), most_out=ONE)
+    limits = FleetLimits(fleet(budgets=(both, mine)))
+
+    own = {name: limits.of(name).sets[0].own for name in ("app1", "app2", "app3", "db1")}
+    assert own["app1"] == own["app2"] == frozenset({"app1", "app2"})
+    assert own["app3"] == frozenset({"app3"})
+    assert own["db1"] is None  # no other company is in it
+
+
 def test_a_percentage_lets_one_host_out_at_least() -> None:
     few = Budget(
         name="few", select=parse_selector("role=db"), most_out=Size(value=10, percent=True)
@@ -88,7 +99,9 @@ def test_an_order_holds_inside_one_company() -> None:
 
     (before,) = limits.of("app1").after
     assert (before.name, before.hosts) == ("db-first", ("db1", "db2"))
-    assert before.rollouts == {("linux", "night")}
+    assert [(str(due.key), due.window.name) for due in before.rollouts] == [
+        ("acme/linux/night", "night")
+    ]
     assert limits.of("app3").after == ()  # globex has no database
     assert limits.of("db1").after == ()  # nobody waits for himself
 

@@ -88,12 +88,44 @@ def test_a_wrong_csv_names_row_and_column(tmp_path: Path) -> None:
         (b"name,address\n", "holds no host, and empty is not everything"),
         (b"name,address\nweb1,\xff\n", "hosts.csv:2: is not UTF-8 text"),
         (b'name,address\n"web1,a\n', "hosts.csv:2: is no CSV: unexpected end of data"),
+        (b"sep=;\nname;critcal\n", 'hosts.csv:2: unknown column "critcal"; did you mean'),
+        (b"name," + b"x," * 30 + b"x\n", "hosts.csv:1: and 21 more unknown columns"),
+        (
+            b"name,label:os,address,labels\nweb1,debian,192.0.2.11,device=server;os=ubuntu\n",
+            'hosts.csv:2, column labels: says os="ubuntu", and column label:os says os="debian"; '
+            "keep one of them",
+        ),
     ],
 )
 def test_a_csv_that_could_be_misread_is_refused(tmp_path: Path, content: bytes, words: str) -> None:
     (tmp_path / "hosts.csv").write_bytes(content)
 
     assert any(words in line for line in refusal(tmp_path, "csv", "hosts.csv"))
+
+
+@pytest.mark.parametrize("sign", ["\u2028", "\x85", "\x0b", "\x1c", "\u2029", "\x0c"])
+def test_rows_are_counted_as_editors_count_them(tmp_path: Path, sign: str) -> None:
+    rows = f'name,label:note,port\nweb1,a{sign}b,22\nweb2,"two\nlines",22\nweb3,ok,22a\n'
+    (tmp_path / "hosts.csv").write_text(rows)
+    found = READERS["csv"]()(tmp_path / "hosts.csv", "hosts.csv")
+
+    assert [fault.spot for fault in found.faults] == ["hosts.csv:5, column port"]
+    assert [host.spot for host in found.hosts] == ["hosts.csv:2", "hosts.csv:3", "hosts.csv:5"]
+
+
+def test_a_line_that_tells_a_spreadsheet_the_separator_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "hosts.csv").write_text("sep=;\r\nname;address\r\nweb1;192.0.2.11\r\n", newline="")
+
+    assert fleet_of(tmp_path, "csv", "hosts.csv").host("web1").address == "192.0.2.11"
+
+
+@pytest.mark.parametrize("kind", ["csv", "netbox", "ssh_config"])
+def test_a_file_that_is_no_list_of_hosts_is_not_shown(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "secret").write_text("root:$y$j9T$F5Jx5fExrKuPp53xLKQ..1,x:19000\n")
+    found = refusal(tmp_path, kind, "secret")
+
+    assert found != []
+    assert not any("root" in line or "j9T" in line for line in found)
 
 
 def test_a_byte_order_mark_and_other_separators_are_no_trouble(tmp_path: Path) -> None:
@@ -276,6 +308,37 @@ def test_what_an_ssh_configuration_would_run_or_fetch_is_refused(tmp_path: Path,
 
     said = f"{word.partition(' ')[0]} is not read; write a file of Host entries for wavemend"
     assert refusal(tmp_path, "ssh_config", "ssh_config") == [f"ssh_config:2: {said}"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Host a b\n  HostName x%h\n  Port 22a\n", '3: Port: "22a" is no whole number; write a'),
+        ("Host a\nHost *\n Port 65536\n", "3: Port: is out of range; write a number up to 65535"),
+        ("Host a\nPort\n", "2: is no keyword with a value, as `Port 22`"),
+        ('Host a\n\nUser "x y\n', "3: user cannot be read: No closing quotation"),
+        ('Host a\nHost "b c"\n HostName x\n', '2: name: "b c": a name is at most 63 letters'),
+    ],
+)
+def test_a_wrong_line_of_an_ssh_configuration_is_named_itself(
+    tmp_path: Path, text: str, words: str
+) -> None:
+    (tmp_path / "ssh_config").write_text(text)
+    (found,) = refusal(tmp_path, "ssh_config", "ssh_config")
+
+    assert found.startswith(f"ssh_config:{words}")
+
+
+def test_quoted_words_and_other_keywords_of_an_ssh_configuration_are_no_trouble(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "ssh_config").write_text(
+        'Host "web1"\n HostName="192.0.2.11"\n Port "2222"\n User "deploy"\n'
+        "# a comment's quote\n PKCS11Provider none\n RemoteCommand echo it's\n"
+    )
+    host = fleet_of(tmp_path, "ssh_config", "ssh_config").host("web1")
+
+    assert (host.address, host.port, host.login) == ("192.0.2.11", 2222, "deploying")
 
 
 def test_the_same_files_give_the_same_digest_whatever_their_order(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from wavemend.calendar.agenda import verdict
 from wavemend.calendar.almanac import Almanac, BarKind, Span
 from wavemend.calendar.declared import Freeze, TenantCalendar
 from wavemend.calendar.freezes import HORIZON, freeze_bars, zoned_name
@@ -145,3 +146,24 @@ def test_the_preview_shows_what_is_skipped_what_begins_late_and_what_ends_early(
     opening = shown[2].occurrence
     late = first_start(opening, rules(BY_CALENDAR), almanac(company=spans), utc("2026-12-04T01:30"))
     assert late is None, "what is left of it is barred"
+
+
+def test_an_opening_that_a_freeze_closes_early_says_from_when_on_and_why() -> None:
+    declared = Freeze(name="fair", start=utc("2026-12-01T22:05"), end=utc("2026-12-02T00:00"))
+    spans = (
+        Span(start=utc("2026-12-02T20:00"), end=utc("2026-12-02T23:00"), summary="stock"),
+        Span(start=utc("2026-12-03T02:00"), end=utc("2026-12-03T09:00"), summary="audit"),
+        # When nothing may start any more, it closes nothing.
+        Span(start=utc("2026-12-04T03:00"), end=utc("2026-12-04T09:00"), summary="late"),
+    )
+    company = rules(declared, BY_CALENDAR)
+
+    shown = preview(WINDOW, company, almanac(company=spans), utc("2026-12-01T12:00"), 3)
+
+    assert [each.closes for each in shown] == [declared.start, spans[1].start, None]
+    assert [verdict(each, WINDOW) for each in shown] == [
+        "runs; from Tue 01 Dec 22:05 local on: freeze: fair holds until 2026-12-02 00:00 UTC",
+        'begins Wed 02 Dec 23:00 local: freeze: company "stock" holds until 2026-12-02 23:00 UTC; '
+        'from Thu 03 Dec 02:00 local on: freeze: company "audit" holds until 2026-12-03 09:00 UTC',
+        "runs",
+    ]

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from tests.cases.rollouts.build import OCCASION, PROFILE, candidate, facts, ranked, update
+from wavemend.packages import Target
 from wavemend.planning import Candidate, make_plan
 from wavemend.planning.rules import Permits
 from wavemend.plans import Plan
@@ -118,6 +119,25 @@ def test_what_a_pilot_of_the_same_plan_gets_goes_to_the_others_behind_its_gate()
     assert made.wave_of("a1").kind == WaveKind.PILOT
     assert made.wave_of("a1").number < made.wave_of("b1").number
     assert "rule tried-first of policy slow (global) takes it after a pilot" in reasons(made)["b2"]
+
+
+def after_pilot(made: Plan) -> dict[str, list[str]]:
+    return {
+        host.name: [package.name for package in host.packages if package.after_pilot]
+        for host in made.hosts
+    }
+
+
+def test_what_only_this_plans_pilots_try_is_marked_to_wait_for_them_with_what_it_brings() -> None:
+    data = Target(name="openssl-data", arch="all", version="2.0")
+    both = [candidate(name, ranked(update(brings=(data,))), ranked(update("zip"))) for name in "ab"]
+    tried = Permits(tried=frozenset({("zip", "amd64", "2.0")}))
+
+    assert after_pilot(plan(*waiting(*both), permits=tried)) == {
+        "a": [],
+        "b": ["openssl", "openssl-data"],
+    }
+    assert after_pilot(plan(*both)) == {"a": [], "b": []}, "no policy asks for pilots"
 
 
 def test_what_an_earlier_rollout_tried_needs_no_pilot_now() -> None:

@@ -152,6 +152,24 @@ TIMED = "DTSTART:20260701T220000Z"
         (calendar(event(TIMED, "DTEND:20260630T220000Z")), "ends before it begins"),
         (calendar(event(TIMED, "RRULE:FREQ=SECONDLY")), "recurs SECONDLY"),
         (calendar(event(TIMED, "RRULE:FREQ=DAILY;BYHOUR=1,2,3")), "recurs more than once a day"),
+        (calendar(event(TIMED, "DURATION:-PT3H")), "ends before it begins"),
+        (calendar(event(TIMED, "DURATION:PT3H", "DTEND:20260702T220000Z")), "both DTEND and"),
+        (calendar(event(TIMED, "SUMMARY:another")), "has more than one SUMMARY"),
+        (calendar(event(TIMED, "STATUS:CONFIRMED", "STATUS:CANCELLED")), "more than one STATUS"),
+        (calendar(event(TIMED, "EXDATE;TZID=Mars/Olympus:20260702T220000")), "zone Mars/Olympus"),
+        (
+            calendar(event(TIMED, "RDATE;TZID=Mars/Olympus;VALUE=PERIOD:20260702T220000/PT1H")),
+            "nobody knows the zone Mars/Olympus of its RDATE",
+        ),
+        (
+            calendar(event(TIMED, f"RDATE:{','.join(['20260702T220000Z'] * 20_001)}")),
+            "has more than 20,000 times in RDATE",
+        ),
+        (calendar(event(TIMED, "EXRULE:FREQ=DAILY")), "has an EXRULE"),
+        (calendar(event(TIMED, "RRULE:FREQ=DAILY;INTERVAL=0")), "INTERVAL that is not 1 or more"),
+        (calendar(event(TIMED, "RRULE:FREQ=DAILY;INTERVAL=-1")), "INTERVAL that is not 1 or more"),
+        (calendar(event(TIMED, "RRULE:FREQ=MONTHLY;BYMONTHDAY=0")), "BYMONTHDAY=0 is not 1 to 31"),
+        (calendar(event(TIMED, "RRULE:FREQ=WEEKLY;BYDAY=2TU")), "BYDAY=2TU counts weekdays"),
         (
             calendar(*(event(TIMED, uid=str(n)) for n in range(ical.MAX_EVENTS + 1))),
             "has more than 5,000 events",
@@ -187,3 +205,74 @@ def test_expanding_has_an_end_whatever_the_rules_are() -> None:
             until=SINCE + timedelta(days=300),
             monotonic=lambda: float(next(ticks)),
         )
+
+
+TWO = calendar(days("20261218", "20270107"), days("20270301", "20270302", "fair", uid="2"))
+LOST = b"END:VEVENT\r\n"
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        TWO.replace(LOST, b"", 1),
+        TWO.replace(LOST, b"").replace(b"END:VCALENDAR", LOST + b"END:VCALENDAR"),
+        LOST.join(TWO.rsplit(LOST, 1)[:1]) + TWO.rsplit(LOST, 1)[1],
+        TWO.replace(b"\r\n", b"\r"),
+        TWO.replace(b"END:VEVENT\r\nBEGIN:VEVENT\r\n", b""),
+        TWO + TWO.replace(b"UID:", b"UID:n").replace(LOST, b""),
+        TWO.replace(b"END:VCALENDAR\r\n", b"") + calendar(),
+        TWO.replace(b"BEGIN:VEVENT", b"BEGIN: VEVENT"),
+        TWO.replace(b"BEGIN:VEVENT", b"BEGIN:VTODO\r\nBEGIN:VEVENT", 1).replace(
+            b"END:VEVENT", b"END:VEVENT\r\nEND:VTODO", 1
+        ),
+    ],
+    ids=range(9),
+)
+def test_a_calendar_that_has_lost_lines_is_never_read_as_one_with_fewer_events(
+    damaged: bytes,
+) -> None:
+    assert len(read(TWO)) == 2
+
+    with pytest.raises(CalendarError):
+        read(damaged)
+
+
+def test_two_whole_calendars_in_one_document_are_both_read() -> None:
+    both = calendar(days("20261218", "20270107")) + calendar(days("20270301", "20270302", uid="2"))
+
+    assert len(read(both)) == 2
+
+
+MOVED = event("RECURRENCE-ID:20260708T220000Z", "DTSTART:20260709T220000Z")
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        calendar(days("20261218", "20270107"), days("20270301", "20270302", "fair")),
+        calendar(days("20270301", "20270302", "fair"), days("20261218", "20270107")),
+        calendar(days("20261218", "20270107")) + calendar(days("20270301", "20270302", "fair")),
+        calendar(event(TIMED, "RRULE:FREQ=WEEKLY"), MOVED, MOVED),
+    ],
+)
+def test_two_events_of_one_uid_are_refused_because_one_of_them_would_be_lost(
+    document: bytes,
+) -> None:
+    with pytest.raises(CalendarError, match=r'has the UID of event "(year end|fair)"'):
+        read(document)
+
+
+@pytest.mark.parametrize(
+    "line", ["DURATION:20260701T000000Z", "RRULE:FREQ=DAILY;INTERVAL=1,2", "RRULE:INTERVAL=2"]
+)
+def test_a_line_of_another_kind_is_the_calendar_s_fault_and_never_ours(line: str) -> None:
+    with pytest.raises(CalendarError):
+        read(calendar(event(TIMED, line)))
+
+
+def test_a_status_is_read_whatever_spaces_stand_around_it_and_a_title_without_unseen_signs() -> (
+    None
+):
+    (found,) = read(calendar(event(TIMED, "STATUS: CANCELLED ", summary="An\u200bna\u202e")))
+
+    assert (found.status, found.summary) == ("CANCELLED", "Anna")

@@ -1,5 +1,6 @@
 """A roster is read whole, in each of its forms, or refused with the row and column at fault."""
 
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -234,3 +235,116 @@ def test_one_event_that_says_nothing_makes_the_whole_calendar_unreadable(
 )
 def test_the_form_of_a_roster_is_that_of_its_ending(source: str, kind: RosterKind) -> None:
     assert kind_of(source) is kind
+
+
+HOURS = "DTSTART:20260105T070000Z\r\nDTEND:20260105T150000Z\r\n"
+CLOCK = "2026-01-05T07:00,2026-01-05T15:00"
+
+
+@pytest.mark.parametrize(
+    ("shift", "absence"),
+    [
+        ("J\u00fcrgen", "Ju\u0308rgen"),
+        ("Anna Berg", "Anna\u200b  BERG"),
+        ("Anna\u00a0Berg", "\ufeffAnna Berg"),
+        ("Stra\u00dfer", "STRASSER"),
+        ("\uff21nna", "Anna"),
+    ],
+)
+def test_an_absence_finds_its_person_however_the_name_is_encoded(shift: str, absence: str) -> None:
+    table = f"person,start,end,kind\n{shift},{CLOCK},shift\n{absence},{CLOCK},absence\n"
+    events = ics(
+        f"UID:1\r\nSUMMARY:{shift}\r\n{HOURS}", f"UID:2\r\nSUMMARY:Absent: {absence}\r\n{HOURS}"
+    )
+
+    assert read(table) == ()
+    assert read(events, RosterKind.ICS) == ()
+
+
+def test_an_absence_of_nobody_makes_the_roster_unreadable_and_is_named() -> None:
+    table = f"person,start,end,kind\nAnna Berg,{CLOCK},shift\nAna Berg,{CLOCK},absence\n"
+    events = ics(
+        f"UID:1\r\nSUMMARY:Anna Berg\r\n{HOURS}", f"UID:2\r\nSUMMARY:Absent: Ana\r\n{HOURS}"
+    )
+    split = WEEKLY.replace("    absences:", "  - name: Ana\n    absences:")
+
+    with pytest.raises(CalendarError, match='row 3, column person: "Ana Berg" has no shift'):
+        read(table)
+    with pytest.raises(
+        CalendarError, match="'Absent: Ana' of 2026-01-05 07:00 UTC: \"Ana\" has no"
+    ):
+        read(events, RosterKind.ICS)
+    with pytest.raises(CalendarError, match=r'line 12: people\[1\]\.absences: "Ana" has no shift'):
+        read(split, RosterKind.YAML)
+    whole = split.replace("name: Ana\n", "name: ' ANNA'\n")
+    assert read(whole, RosterKind.YAML) == read(WEEKLY, RosterKind.YAML)
+
+
+def test_who_is_away_so_long_that_no_shift_is_left_in_this_time_is_no_stranger() -> None:
+    long_ago = HOURS.replace("2026", "2024")
+    events = ics(
+        f"UID:1\r\nSUMMARY:Anna\r\n{long_ago}", f"UID:2\r\nSUMMARY:Absent: Anna\r\n{HOURS}"
+    )
+    table = "person,start,end,kind\nAnna,2024-01-05T07:00,2024-01-05T15:00,\nAnna,"
+
+    assert read(events, RosterKind.ICS) == ()
+    assert read(f"{table}{CLOCK},absence\n") == ()
+
+
+@pytest.mark.parametrize(
+    "title",
+    ["Absent Anna", "Absent - Anna", "Anna (sick)", "Anna: absent", "Vacation Anna", "ANNA OFF",
+     "Out of office: Anna", "Anna on sick leave"],
+)  # fmt: skip
+def test_a_title_that_means_an_absence_is_never_one_more_person_who_is_there(title: str) -> None:
+    shift = f"UID:1\r\nSUMMARY:Anna\r\n{HOURS}"
+    away = f"UID:2\r\nSUMMARY:{title}\r\n{HOURS}"
+
+    for status in ("", "STATUS:TENTATIVE\r\n"):
+        with pytest.raises(CalendarError, match='reads as an absence; write "Absent: NAME"'):
+            read(ics(shift, away + status), RosterKind.ICS)
+    assert read(ics(shift, away + "STATUS:CANCELLED\r\n"), RosterKind.ICS) != ()
+
+
+def test_names_that_only_hold_such_a_word_are_people_and_a_space_before_the_colon_is_none() -> None:
+    shift = f"UID:1\r\nSUMMARY:Willa Offer\r\n{HOURS}"
+    away = f"UID:2\r\nSUMMARY:absent :  willa offer\r\n{HOURS}"
+
+    assert [each.person for each in read(ics(shift), RosterKind.ICS)] == ["Willa Offer"]
+    assert read(ics(shift, away), RosterKind.ICS) == ()
+
+
+def test_absences_that_meet_or_overlap_leave_what_lies_outside_all_of_them() -> None:
+    away = ("08:00", "10:00"), ("09:00", "09:30"), ("10:00", "11:00"), ("13:00", "14:00")
+    rows = "".join(f"Anna,2026-01-05T{a},2026-01-05T{b},absence\n" for a, b in reversed(away))
+
+    assert spans(read(f"person,start,end,kind\nAnna,{CLOCK},shift\n{rows}")) == [
+        ("Anna", "01-05 06:00", "01-05 07:00"),
+        ("Anna", "01-05 10:00", "01-05 12:00"),
+        ("Anna", "01-05 13:00", "01-05 14:00"),
+    ]
+
+
+def test_many_absences_cost_many_shifts_no_more_than_reading_them() -> None:
+    many = 20_000
+    old = "Anna,2025-01-05T07:00,2025-01-05T08:00,absence\n" * many
+    new = "Anna,2026-01-05T09:00,2026-01-05T10:00,absence\n" * many
+    began = time.process_time()
+
+    found = read(f"person,start,end,kind\nAnna,{CLOCK},\n{old}{new}" + (
+        f"Anna,{CLOCK},shift\n" * many
+    ))  # fmt: skip
+
+    assert len(found) == 2 * (many + 1)
+    assert time.process_time() - began < 10, "each with each would be an hour"
+
+
+def test_absences_that_cut_shifts_into_too_many_pieces_are_refused() -> None:
+    day = "2026-01-05T"
+    away = "".join(
+        f"Anna,{day}{n // 60:02}:{n % 60:02},{day}{n // 60:02}:{n % 60:02}:30,absence\n"
+        for n in range(420, 900)
+    )
+
+    with pytest.raises(CalendarError, match="cut its shifts into more than 200,000"):
+        read("person,start,end,kind\n" + f"Anna,{CLOCK},shift\n" * 500 + away)

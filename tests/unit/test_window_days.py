@@ -168,6 +168,18 @@ def test_a_rule_names_its_days(rule: str, days: str) -> None:
         ("FREQ=DAILY;INTERVAL=1000000000", "INTERVAL is a number from 1 to 366"),
         ("FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30", "not every month has a day 30"),
         ("FREQ=MONTHLY;BYDAY=MO;BYSETPOS=9", "a window must recur"),
+        # dateutil drops such numbers: the first of these would open every night.
+        ("FREQ=MONTHLY;BYMONTHDAY=0", "BYMONTHDAY=0 is not 1 to 31"),
+        ("FREQ=MONTHLY;BYMONTHDAY=0,15", "BYMONTHDAY=0 is not 1 to 31"),
+        ("FREQ=MONTHLY;BYMONTHDAY=31,32", "BYMONTHDAY=32 is not 1 to 31"),
+        ("FREQ=MONTHLY;BYDAY=TU;BYMONTHDAY=0", "BYMONTHDAY=0 is not 1 to 31"),
+        ("FREQ=YEARLY;BYYEARDAY=0,9", "BYYEARDAY=0 is not 1 to 366"),
+        ("FREQ=YEARLY;BYMONTH=0,3;BYDAY=MO", "BYMONTH=0 is not 1 to 12"),
+        ("FREQ=YEARLY;BYMONTH=-3;BYDAY=MO", "BYMONTH=-3 is not 1 to 12"),
+        ("FREQ=YEARLY;BYWEEKNO=0,9;BYDAY=MO", "BYWEEKNO=0 is not 1 to 53"),
+        ("FREQ=WEEKLY;BYDAY=2TU", "BYDAY=2TU counts weekdays of a month or year"),
+        ("FREQ=DAILY;BYDAY=MO,-1TU", "BYDAY=-1TU counts weekdays of a month or year"),
+        ("FREQ=MONTHLY;BYDAY=2TU,6TU", "BYDAY=6TU: no such weekday with FREQ=MONTHLY"),
     ],
 )
 def test_a_rule_that_means_nothing_or_something_else_is_refused(rule: str, message: str) -> None:

@@ -93,6 +93,7 @@ def fleet_text(
     lines += [_tenant(name) for name in tenants]
     lines += ["approvers:", f"  - {{name: {APPROVER}, title: Alice Archer}}"]
     lines += ["windows:", _window("now", now - timedelta(minutes=5))]
+    lines.append(_window("far-off", now + timedelta(hours=9)))
     if with_closed:
         lines.append(_window("later", now + timedelta(hours=8)))
     lines.append("profiles:")
@@ -124,7 +125,7 @@ def fleet_text(
 
 
 def _tenant(name: str) -> str:
-    window = "later" if name in {CLOSED, RUSHED} else "now"
+    window = {CLOSED: "later", RUSHED: "far-off"}.get(name, "now")
     hurry = ", emergency: {soak: 1s}" if name == RUSHED else ""
     return (
         f"  - {{name: {name}, title: {name.title()} Works, zone: Europe/Berlin, "

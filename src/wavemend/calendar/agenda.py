@@ -6,6 +6,7 @@ Preview, export and simulation are three views of this.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from wavemend.calendar.almanac import Almanac, NightOverride
 from wavemend.calendar.openings import openings_between
@@ -107,10 +108,18 @@ def verdict(opening: Opening, window: Window) -> str:
     """Say in words what becomes of an opening: it runs, begins later, or is skipped, and why."""
     zone, start = zone_info(window.zone), opening.occurrence.start
     local = start.astimezone(zone)
-    moved = f"the clock skips {window.start:%H:%M}" if local.time() != window.start else ""
-    why = "; ".join(str(bar) for bar in opening.bars)
+    moved = f" (the clock skips {window.start:%H:%M})" if local.time() != window.start else ""
+    why = "; ".join(map(str, opening.bars))
     if opening.begins is None:
         return f"SKIPPED: {why}"
+    said = f"runs{moved}"
     if opening.begins > start:
-        return f"begins {opening.begins.astimezone(zone):%a %d %b %H:%M} local: {why}"
-    return f"runs ({moved})" if moved else "runs"
+        said = f"begins {_local(opening.begins, zone)}: {why}"
+    if opening.closes is None:
+        return said
+    closed = "; ".join(map(str, opening.closed_by))
+    return f"{said}; from {_local(opening.closes, zone)} on: {closed}"
+
+
+def _local(moment: datetime, zone: ZoneInfo) -> str:
+    return f"{moment.astimezone(zone):%a %d %b %H:%M} local"

@@ -7,6 +7,7 @@ does.
 
 import calendar
 import itertools
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -156,6 +157,53 @@ _NEEDED: Mapping[str, tuple[str, ...]] = {
 has."""
 
 
+_NUMBERS: Mapping[str, range] = {
+    "BYMONTH": range(1, 13),
+    "BYMONTHDAY": range(1, 32),
+    "BYYEARDAY": range(1, 367),
+    "BYWEEKNO": range(1, 54),
+    "BYSETPOS": range(1, 367),
+}
+"""What parts of a rule count by; all but months count from the end too, with a minus."""
+_WEEKDAYS: Mapping[str, range] = {"MONTHLY": range(1, 6), "YEARLY": range(1, 54)}
+"""How many of one weekday a period has at most, where they are counted."""
+_WEEKDAY = re.compile(r"([+-]?\d+)?(?:MO|TU|WE|TH|FR|SA|SU)", re.ASCII)
+
+
+def numbers_fault(parts: Mapping[str, str]) -> str:
+    """Say which number of an RFC 5545 rule means no day; empty when each does.
+
+    `parts` by name, in capitals. dateutil drops such numbers without a word: a rule of day 0 alone
+    holds every day, the second Tuesday of a week is every Tuesday.
+    """
+    for key, allowed in _NUMBERS.items():
+        for text in filter(None, parts.get(key, "").split(",")):
+            if not _is_whole(text) or abs(number := int(text)) not in allowed:
+                return f"{key}={text} is not 1 to {allowed[-1]}"
+            if number < 0 and key == "BYMONTH":
+                return f"{key}={text} is not 1 to 12"
+    return _weekdays_fault(parts)
+
+
+def _weekdays_fault(parts: Mapping[str, str]) -> str:
+    frequency = parts.get("FREQ", "")
+    for text in filter(None, parts.get("BYDAY", "").split(",")):
+        found = _WEEKDAY.fullmatch(text.strip())
+        if found is None:
+            return f"BYDAY={text} is no weekday; write MO, or 2TU for the second Tuesday"
+        if found[1] is None:
+            continue
+        if frequency not in _WEEKDAYS:
+            return f"BYDAY={text} counts weekdays of a month or year, and FREQ is {frequency}"
+        if abs(int(found[1])) not in _WEEKDAYS[frequency]:
+            return f"BYDAY={text}: no such weekday with FREQ={frequency}"
+    return ""
+
+
+def _is_whole(text: str) -> bool:
+    return re.fullmatch(r"\s*[+-]?\d{1,9}\s*", text, re.ASCII) is not None
+
+
 def _parts(rule: str) -> dict[str, str]:
     pairs = (part.partition("=") for part in rule.upper().split(";"))
     return {key: value for key, _, value in pairs}
@@ -177,7 +225,7 @@ def _rule_fault(rule: str) -> str:
     needed = _NEEDED[frequency]
     if needed and not parts.keys() & set(needed):
         return f"FREQ={frequency} needs {' or '.join(needed)}: nothing else says which days"
-    return _values_fault(rule) or _skipping_fault(parts)
+    return _values_fault(rule) or numbers_fault(parts) or _skipping_fault(parts)
 
 
 def _skipping_fault(parts: Mapping[str, str]) -> str:

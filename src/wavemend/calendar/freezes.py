@@ -29,6 +29,22 @@ def freeze_bars(rules: TenantCalendar, almanac: Almanac, now: datetime) -> tuple
     return tuple(_bars(rules, almanac, now))
 
 
+def freeze_within(
+    rules: TenantCalendar, almanac: Almanac, first: datetime, until: datetime
+) -> datetime | None:
+    """Return the first instant of a time (UTC-aware) that a freeze forbids; None: none does."""
+    if freeze_bars(rules, almanac, first):
+        return first
+    starts = [
+        span.start
+        for freeze in rules.freezes
+        if not _unknown(freeze, rules.zone, almanac, first)
+        for span in _spans(freeze, rules.zone, almanac)
+        if first < span.start < until
+    ]
+    return min(starts, default=None)
+
+
 def _bars(rules: TenantCalendar, almanac: Almanac, now: datetime) -> Iterator[Bar]:
     for freeze in rules.freezes:
         if unknown := _unknown(freeze, rules.zone, almanac, now):

@@ -5,15 +5,19 @@ What was decided once for every calendar and roster:
 - An event that is TRANSPARENT or TENTATIVE counts: calendars mark all-day events so by default.
   CANCELLED ones are given with their status; whoever asks leaves them out.
 - A day, and a time without zone, is one of the zone that was asked for.
-- A zone nobody knows, a broken line in an event, an event without a start: the document as a whole
-  cannot be read, because what it says cannot be told from what it was meant to say.
+- A zone nobody knows, a broken line in an event, an event without a start, a lost `END:VEVENT`, two
+  events with one UID: the document as a whole cannot be read, because what it says cannot be told
+  from what it was meant to say.
 - A document that is larger than `MAX_BYTES`, or whose events happen more often than bounds allow,
   is refused: nothing that somebody else writes may hold up a patch night.
 """
 
+import re
 import time
+import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -21,6 +25,7 @@ from typing import Any
 import recurring_ical_events
 from icalendar import Calendar
 
+from wavemend.calendar.days import numbers_fault
 from wavemend.calendar.windows import local_start
 from wavemend.errors import CalendarError
 
@@ -28,13 +33,18 @@ MAX_BYTES = 4 * 1024 * 1024
 """Ten thousand events of a real calendar have half of it."""
 MAX_EVENTS = 5_000
 MAX_RULES = 200
-"""Events that recur. A rule without any day costs up to three seconds until that is known."""
+"""Events that recur. A rule without any day costs up to five seconds until that is known."""
 MAX_TIMES = 20_000
 """Each time an event happens, over all events: ten that happen every day, for five years."""
 MAX_SECONDS = 20.0
-"""To expand one document; looked at between events."""
+"""To expand one document; looked at between events, because a rule's walk cannot be left."""
 
 _SHORT = 120
+_FRAMES = re.compile(rb"(?:^|[\r\n])(BEGIN|END)[ \t]*:[ \t]*(VCALENDAR|VEVENT)", re.IGNORECASE)
+"""What begins and ends calendars and events, however lines end and whatever the parser makes of
+it."""
+_ONCE = ("UID", "DTSTART", "DTEND", "DURATION", "RRULE", "RECURRENCE-ID", "SUMMARY", "STATUS")
+"""An event with two of one has lost the line between itself and another event."""
 _DENSE = frozenset({"SECONDLY", "MINUTELY", "HOURLY"})
 Component = Any
 """icalendar's own type says of every property that it may be anything."""
@@ -74,13 +84,20 @@ def events(
     return tuple(sorted(_event(component, zone) for component in found))
 
 
+def titles(document: bytes) -> tuple[str, ...]:
+    """Return the titles of all events, whenever they happen. Raises CalendarError."""
+    return tuple(_title(event) for each in _parsed(document) for event in _own(each))
+
+
 @lru_cache(maxsize=4)
 def _expanded(
     document: bytes, since: datetime, until: datetime, monotonic: Callable[[], float]
 ) -> tuple[Component, ...]:
     """Expand once for all zones: a freeze for everybody is asked for in each company's."""
-    calendars = _parsed(document)
-    series = [one for each in calendars for one in _series(each)]
+    try:
+        series = list(_series(_parsed(document)))
+    except _BROKEN as error:
+        raise CalendarError(f"it is no iCalendar document: {_words(error)}") from error
     deadline, found = monotonic() + MAX_SECONDS, list[Component]()
     for name, one in series:
         try:
@@ -107,28 +124,78 @@ def _parsed(document: bytes) -> list[Component]:
         found = Calendar.from_ical(text, multiple=True)
     except _BROKEN as error:
         raise CalendarError(f"it is no iCalendar document: {_words(error)}") from error
-    return list(found)
+    calendars = [each for each in found if each.name == "VCALENDAR"]
+    _refuse_lost(text, calendars)
+    return calendars
 
 
-def _series(calendar: Component) -> Iterator[tuple[str, Component]]:
+def _refuse_lost(text: bytes, calendars: list[Component]) -> None:
+    """Raise CalendarError when the parser found other calendars and events than the lines name.
+
+    It drops what is never closed: without one END:VEVENT a year of freezes reads as none at all.
+    """
+    named = Counter((word.upper(), name.upper()) for word, name in _FRAMES.findall(text))
+    events = sum(len(_own(each)) for each in calendars)
+    for name, count in ((b"VCALENDAR", len(calendars)), (b"VEVENT", events)):
+        begun, ended = named[b"BEGIN", name], named[b"END", name]
+        if not begun == ended == count:
+            raise CalendarError(
+                f"it is damaged: {begun} times BEGIN:{name.decode()}, {ended} times "
+                f"END:{name.decode()}, and {count} of them whole and in their place"
+            )
+
+
+def _own(calendar: Component) -> list[Component]:
+    return [each for each in calendar.subcomponents if each.name == "VEVENT"]
+
+
+def _series(calendars: list[Component]) -> Iterator[tuple[str, Component]]:
     """Yield each event with its changed occurrences as a calendar of its own, and its name."""
-    by_uid: dict[str, list[Component]] = {}
+    numbered = enumerate(((each, event) for each in calendars for event in _own(each)), start=1)
+    by_uid: dict[str, _Series] = {}
     rules = 0
-    for number, event in enumerate(calendar.walk("VEVENT"), start=1):
+    for number, (calendar, event) in numbered:
         name = _name(event, number)
         if fault := _fault(event):
             raise CalendarError(f"{name}: {fault}")
         rules += "RRULE" in event
-        by_uid.setdefault(str(event.get("UID", "")) or f"#{number}", []).append(event)
+        uid = str(event.get("UID", "")) or f"#{number}"
+        series = by_uid.setdefault(uid, _Series(name=name, calendar=calendar))
+        if fault := series.take(event, calendar):
+            raise CalendarError(f"{name}: {fault}")
     if rules > MAX_RULES:
         raise CalendarError(f"it has more than {MAX_RULES} recurring events")
-    for members in by_uid.values():
+    for each in by_uid.values():
+        yield each.name, each.alone()
+
+
+@dataclass(slots=True, kw_only=True)
+class _Series:
+    """One event and its changed occurrences."""
+
+    name: str
+    calendar: Component
+    members: dict[Any, Component] = field(default_factory=dict)
+    """By what RECURRENCE-ID says; the event itself by None."""
+
+    def take(self, event: Component, calendar: Component) -> str:
+        """Add an event of the same UID; return why it cannot be one of these, else nothing."""
+        changed = event.get("RECURRENCE-ID")
+        place = None if changed is None else changed.dt
+        # Which of two is meant nobody can say: the library takes one and drops the other.
+        if place in self.members or calendar is not self.calendar:
+            return f"has the UID of {self.name}; each event needs one of its own"
+        self.members[place] = event
+        return ""
+
+    def alone(self) -> Component:
+        """Return it as a calendar."""
         one = Calendar()
-        if zone := calendar.get("X-WR-TIMEZONE"):
+        if zone := self.calendar.get("X-WR-TIMEZONE"):
             one.add("X-WR-TIMEZONE", zone)
-        for event in members:
+        for event in self.members.values():
             one.add_component(event)
-        yield _name(members[0], 0), one
+        return one
 
 
 def _fault(event: Component) -> str:
@@ -136,41 +203,66 @@ def _fault(event: Component) -> str:
     if event.errors:
         line, why = event.errors[0]
         return f"{line or 'a line'} cannot be read ({short(_one_line(str(why)))})"
+    if "EXRULE" in event:
+        return "has an EXRULE, which is followed no more; write EXDATE"
+    for key in _ONCE:
+        if isinstance(event.get(key), list):
+            return f"has more than one {key}"
     if "DTSTART" not in event:
         return "has no DTSTART"
-    for key in ("DTSTART", "DTEND"):
-        if fault := _time_fault(event, key):
-            return fault
-    rule = event.get("RRULE")
-    return "" if rule is None else _rule_fault(rule)
+    faults = (
+        *(_zone_fault(event, key) for key in ("DTSTART", "DTEND", "RECURRENCE-ID")),
+        *(_zone_fault(event, key) for key in ("RDATE", "EXDATE")),
+        _end_fault(event),
+        _rule_fault(event.get("RRULE")),
+    )
+    return next(filter(None, faults), "")
 
 
-def _time_fault(event: Component, key: str) -> str:
-    value: Any = event.get(key)
-    if value is None:
+def _zone_fault(event: Component, key: str) -> str:
+    """Say which zone of a property's times nobody knows; they come without one then."""
+    listed = _listed(event.get(key))
+    if sum(len(getattr(each, "dts", ())) for each in listed) > MAX_TIMES:
+        return f"has more than {MAX_TIMES:,} times in {key}"
+    for each in listed:
+        zone = each.params.get("TZID", "")
+        moments = [item.dt for item in getattr(each, "dts", (each,))]
+        # Of a period, its beginning.
+        begun = [moment[0] if isinstance(moment, tuple) else moment for moment in moments]
+        if zone and any(isinstance(m, datetime) and m.tzinfo is None for m in begun):
+            return f"nobody knows the zone {short(_one_line(str(zone)))} of its {key}"
+    return ""
+
+
+def _end_fault(event: Component) -> str:
+    begun: Any = event["DTSTART"].dt
+    if "DURATION" in event:
+        if "DTEND" in event:
+            return "has both DTEND and DURATION"
+        return "ends before it begins" if event["DURATION"].dt < timedelta(0) else ""
+    if "DTEND" not in event:
         return ""
-    if isinstance(value, list):
-        return f"has more than one {key}"
-    zone, moment = value.params.get("TZID", ""), value.dt
-    if zone and isinstance(moment, datetime) and moment.tzinfo is None:
-        return f"nobody knows the zone {short(_one_line(str(zone)))} of its {key}"
-    begun = event["DTSTART"].dt
-    if type(moment) is not type(begun):
+    ended: Any = event["DTEND"].dt
+    if type(ended) is not type(begun):
         return "begins with a day and ends with a time, or the other way round"
-    if isinstance(moment, datetime) and (moment.tzinfo is None) != (begun.tzinfo is None):
+    if isinstance(ended, datetime) and (ended.tzinfo is None) != (begun.tzinfo is None):
         return "has a zone at one end only"
-    return "ends before it begins" if moment < begun else ""
+    return "ends before it begins" if ended < begun else ""
 
 
 def _rule_fault(rule: Any) -> str:
-    if isinstance(rule, list):
-        return "has more than one RRULE"
-    frequency = str(next(iter(rule.get("FREQ", [])), ""))
-    if frequency.upper() in _DENSE:
-        return f"recurs {frequency}, and {MAX_TIMES:,} times are the most"
-    if any(len(rule.get(key, [])) > 1 for key in ("BYHOUR", "BYMINUTE", "BYSECOND")):
+    if rule is None:
+        return ""
+    parts = {str(key).upper(): ",".join(map(str, rule[key])).upper() for key in rule}
+    if parts.get("FREQ") in _DENSE:
+        return f"recurs {parts['FREQ']}, and {MAX_TIMES:,} times are the most"
+    if any("," in parts.get(key, "") for key in ("BYHOUR", "BYMINUTE", "BYSECOND")):
         return "recurs more than once a day"
-    return ""
+    # With 0 the walk from one time to the next never ends.
+    if any(int(number) < 1 for number in rule.get("INTERVAL", ())):
+        return "recurs with an INTERVAL that is not 1 or more"
+    fault = numbers_fault(parts)
+    return f"has an RRULE that means nothing: {fault}" if fault else ""
 
 
 def _event(component: Component, zone: str) -> Event:
@@ -185,9 +277,9 @@ def _event(component: Component, zone: str) -> Event:
         start=_instant(start, zone),
         end=_instant(end, zone),
         all_day=all_day,
-        summary=_one_line(str(component.get("SUMMARY", ""))),
+        summary=_title(component),
         categories=tuple(sorted(categories)),
-        status=str(component.get("STATUS", "")).upper(),
+        status=_one_line(str(component.get("STATUS", ""))).upper(),
     )
 
 
@@ -205,11 +297,13 @@ def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
+def _title(event: Component) -> str:
+    return _one_line(" ".join(map(str, _listed(event.get("SUMMARY")))))
+
+
 def _name(event: Component, number: int) -> str:
-    summary = _one_line(str(event.get("SUMMARY", "")))
-    if summary:
-        return f'event "{short(summary)}"'
-    return f"event {number}" if number else f"event {short(_one_line(str(event.get('UID', ''))))}"
+    title = _title(event)
+    return f'event "{short(title)}"' if title else f"event {number}"
 
 
 def _words(error: Exception) -> str:
@@ -217,8 +311,21 @@ def _words(error: Exception) -> str:
 
 
 def _one_line(text: str) -> str:
-    """Return foreign text as it may stand in a reason: printable and on one line."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    """Return foreign text as it may stand in a reason: printable and on one line.
+
+    What nobody sees (zero-width spaces, marks of direction) goes; it would part a name.
+    """
+    seen = (c for c in text if unicodedata.category(c) != "Cf")
+    return " ".join("".join(c if c.isprintable() else " " for c in seen).split())
+
+
+@lru_cache(maxsize=4096)
+def folded(text: str) -> str:
+    """Return what makes a name or title the same: not its spaces, capitals, or how it is encoded.
+
+    An umlaut may be one sign or two, and a name that was copied may hold signs nobody sees.
+    """
+    return unicodedata.normalize("NFKC", _one_line(unicodedata.normalize("NFKC", text).casefold()))
 
 
 def short(text: str) -> str:

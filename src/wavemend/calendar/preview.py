@@ -6,6 +6,7 @@ from datetime import datetime
 
 from wavemend.calendar.almanac import Almanac, Bar, NightOverride
 from wavemend.calendar.declared import TenantCalendar
+from wavemend.calendar.freezes import freeze_within
 from wavemend.calendar.judging import bars
 from wavemend.calendar.windows import Occurrence, Window, next_occurrences
 
@@ -19,6 +20,11 @@ class Opening:
     """What forbids a start when it begins; empty: nothing."""
     begins: datetime | None = None
     """First instant (UTC) at which something may start; None: the opening is skipped."""
+    closes: datetime | None = None
+    """First instant (UTC) after `begins`, before the last start, at which nothing may start any
+    more; None: there is none."""
+    closed_by: tuple[Bar, ...] = ()
+    """What forbids a start then."""
 
     @property
     def is_skipped(self) -> bool:
@@ -40,18 +46,30 @@ def preview(
     Skipped ones are among them, with the reasons.
     """
     return tuple(
-        Opening(
-            occurrence=occurrence,
-            bars=bars(
-                rules,
-                almanac,
-                window_end=occurrence.end,
-                now=occurrence.start,
-                overrides=overrides,
-            ),
-            begins=first_start(occurrence, rules, almanac, occurrence.start, overrides=overrides),
-        )
+        _opening(occurrence, rules, almanac, overrides)
         for occurrence in next_occurrences(window, after, count)
+    )
+
+
+def _opening(
+    occurrence: Occurrence,
+    rules: TenantCalendar,
+    almanac: Almanac,
+    overrides: Sequence[NightOverride],
+) -> Opening:
+    def barred(moment: datetime) -> tuple[Bar, ...]:
+        return bars(rules, almanac, window_end=occurrence.end, now=moment, overrides=overrides)
+
+    begins = first_start(occurrence, rules, almanac, occurrence.start, overrides=overrides)
+    closes = None
+    if begins is not None:  # the morning after is the same all night; only freezes begin in it
+        closes = freeze_within(rules, almanac, begins, occurrence.last_start)
+    return Opening(
+        occurrence=occurrence,
+        bars=barred(occurrence.start),
+        begins=begins,
+        closes=closes,
+        closed_by=barred(closes) if closes else (),
     )
 
 

@@ -21,7 +21,7 @@ from wavemend.calendar.declared import CalendarSource, Freeze, Roster, TenantCal
 from wavemend.calendar.durations import format_duration
 from wavemend.calendar.freezes import HORIZON, zoned_name
 from wavemend.calendar.holidays_by_region import days_off
-from wavemend.calendar.ical import Event, short
+from wavemend.calendar.ical import Event, folded, short
 from wavemend.calendar.rosters import kind_of, parse_roster
 from wavemend.calendar.windows import zone_info
 from wavemend.documents import sha256
@@ -158,7 +158,7 @@ def _check_of(source: CalendarSource | Roster, now: datetime) -> Callable[[bytes
             _shifts(source, answer, now)
             return
         _events(answer, "UTC", now)
-        if b"BEGIN:VEVENT" in before and b"BEGIN:VEVENT" not in answer:
+        if _has_events(before) and not ical.titles(answer):
             # So answers a server that shows us nothing any more. Freezes must not vanish by it.
             raise CalendarError(
                 "it holds no event any more, and an empty calendar replaces none; leave an old "
@@ -166,6 +166,14 @@ def _check_of(source: CalendarSource | Roster, now: datetime) -> Callable[[bytes
             )
 
     return check
+
+
+def _has_events(document: bytes) -> bool:
+    """Say whether a copy holds any event; one that cannot be read is worth no more than none."""
+    try:
+        return bool(ical.titles(document))
+    except CalendarError:
+        return False
 
 
 def _events(document: bytes, zone: str, now: datetime) -> tuple[Event, ...]:
@@ -261,8 +269,8 @@ def _spans(freeze: Freeze, events: tuple[Event, ...]) -> tuple[Span, ...]:
 
 def _matches(patterns: tuple[str, ...], summary: str) -> bool:
     # Who writes FREEZE into a calendar means it as much as who writes Freeze.
-    title = summary.casefold()
-    return not patterns or any(fnmatchcase(title, glob.casefold()) for glob in patterns)
+    title = folded(summary)
+    return not patterns or any(fnmatchcase(title, folded(glob)) for glob in patterns)
 
 
 def _days_off(rules: TenantCalendar, calendars: _Calendars) -> dict[date, str]:

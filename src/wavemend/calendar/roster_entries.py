@@ -1,13 +1,15 @@
 """What every form of roster comes down to: who is there, who is away, and from when to when."""
 
 import re
+from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from wavemend.calendar.almanac import Shift
 from wavemend.calendar.duty import LONGEST_SHIFT
+from wavemend.calendar.ical import folded
 from wavemend.calendar.windows import local_start
 from wavemend.errors import CalendarError
 
@@ -35,20 +37,45 @@ class Entry:
     """True: not there, whatever the shifts say: sick leave, holidays."""
 
 
-def shifts_of(entries: Iterable[Entry]) -> tuple[Shift, ...]:
-    """Return the shifts, sorted, without the times in which their person is away."""
+def shifts_of(entries: Iterable[Entry], *, since: datetime, until: datetime) -> tuple[Shift, ...]:
+    """Return the shifts between two moments, sorted, without the times their person is away.
+
+    Raises CalendarError when absences cut them into more than `MOST_ENTRIES` pieces.
+    """
     there: list[Entry] = []
-    away: defaultdict[str, list[Entry]] = defaultdict(list)
+    spans: defaultdict[str, list[Entry]] = defaultdict(list)
     for entry in entries:
+        if entry.end <= since or entry.start >= until:
+            continue
         if entry.absent:
-            away[_same(entry.person)].append(entry)
+            spans[folded(entry.person)].append(entry)
         else:
             there.append(entry)
+    away = {person: _merged(absences) for person, absences in spans.items()}
     found: list[Shift] = []
     for entry in there:
-        shift = Shift(start=entry.start, end=entry.end, person=entry.person, skills=entry.skills)
-        found += _without(shift, away.get(_same(entry.person), ()))
+        for start, end in _left(entry, away.get(folded(entry.person), ())):
+            if end > since and start < until:
+                found.append(Shift(start=start, end=end, person=entry.person, skills=entry.skills))
+            if len(found) > MOST_ENTRIES:
+                raise CalendarError(f"absences cut its shifts into more than {MOST_ENTRIES:,}")
     return tuple(sorted(found))
+
+
+NO_SHIFT = "has no shift in this roster; write the name as it stands there, or take the absence out"
+
+
+def strangers(away: Iterable[tuple[str, str]], there: Iterable[str]) -> list[str]:
+    """Return what is wrong with absences (place, person) of people who are never `there`.
+
+    A name with a typing error takes nobody out, and who is away counts as being there.
+    """
+    known = {folded(person) for person in there}
+    return [
+        f'{place}: "{person[:40]}" {NO_SHIFT}'
+        for place, person in away
+        if folded(person) not in known
+    ]
 
 
 def moment(text: str, zone: str) -> datetime:
@@ -95,23 +122,32 @@ def refuse_if_any(problems: Sequence[str]) -> None:
     raise CalendarError("; ".join(problems[:PROBLEMS_NAMED]) + tail)
 
 
-def _without(shift: Shift, absences: Sequence[Entry]) -> list[Shift]:
-    """Return what is left of a shift: before, between and after absences."""
-    left = [shift]
-    for absence in absences:
-        parts: list[Shift] = []
-        for piece in left:
-            if absence.end <= piece.start or piece.end <= absence.start:
-                parts.append(piece)
-                continue
-            if piece.start < absence.start:
-                parts.append(replace(piece, end=absence.start))
-            if absence.end < piece.end:
-                parts.append(replace(piece, start=absence.end))
-        left = parts
-    return left
+def _merged(absences: Sequence[Entry]) -> list[tuple[datetime, datetime]]:
+    """Return spans that neither meet nor overlap, in order."""
+    spans: list[tuple[datetime, datetime]] = []
+    for start, end in sorted((absence.start, absence.end) for absence in absences):
+        if spans and start <= spans[-1][1]:
+            spans[-1] = (spans[-1][0], max(spans[-1][1], end))
+        else:
+            spans.append((start, end))
+    return spans
 
 
-def _same(person: str) -> str:
-    """People are the same by name, whatever its spaces and capitals: an absence must be found."""
-    return " ".join(person.split()).casefold()
+def _left(
+    shift: Entry, away: Sequence[tuple[datetime, datetime]]
+) -> Iterator[tuple[datetime, datetime]]:
+    """Yield what is left of a shift: before, between and after spans that do not overlap."""
+    reached = shift.start
+    for number in range(bisect_right(away, shift.start, key=_end), len(away)):
+        start, end = away[number]
+        if start >= shift.end:
+            break
+        if reached < start:
+            yield reached, start
+        reached = end
+    if reached < shift.end:
+        yield reached, shift.end
+
+
+def _end(span: tuple[datetime, datetime]) -> datetime:
+    return span[1]

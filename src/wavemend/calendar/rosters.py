@@ -7,13 +7,14 @@ skipped may have been somebody's absence. What the forms are: docs/how-to/quiet-
 import csv
 import io
 import re
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from enum import StrEnum
 from urllib.parse import urlsplit
 
 from wavemend.calendar.almanac import Shift
-from wavemend.calendar.ical import Event, events
+from wavemend.calendar.ical import Event, events, titles
 from wavemend.calendar.roster_entries import (
     MOST_ENTRIES,
     Entry,
@@ -22,6 +23,7 @@ from wavemend.calendar.roster_entries import (
     shifts_of,
     skill_names,
     span_fault,
+    strangers,
 )
 from wavemend.errors import CalendarError
 
@@ -31,8 +33,14 @@ COLUMNS = ("person", "skills", "start", "end", "kind")
 KINDS = {"": False, "shift": False, "absence": True}
 """Values of the column `kind`, and whether somebody is away."""
 
-_ABSENT = re.compile(r"absent:\s*(.*)", re.IGNORECASE | re.DOTALL)
+_ABSENT = re.compile(r"absent\s*:\s*(.*)", re.IGNORECASE | re.DOTALL)
 """SUMMARY of an event of an iCalendar that takes a person out: `Absent: Anna Berg`."""
+_AWAY = re.compile(
+    r"\b(absent|absence|away|holidays?|ill|illness|leave|off|ooo|out of office|pto|sick|sickness|"
+    r"unavailable|vacation|abwesend|krank|urlaub)\b",
+    re.IGNORECASE,
+)
+"""Titles that are meant to take somebody out, and would be read as the name of one more person."""
 
 
 class RosterKind(StrEnum):
@@ -61,7 +69,7 @@ def parse_roster(
     spelled out for this time. Raises CalendarError naming each row and column that is wrong.
     """
     entries = _READERS[kind](document, zone, since, until)
-    return tuple(shift for shift in shifts_of(entries) if shift.end > since and shift.start < until)
+    return shifts_of(entries, since=since, until=until)
 
 
 def _csv_entries(document: bytes, zone: str, since: datetime, until: datetime) -> tuple[Entry, ...]:
@@ -74,20 +82,25 @@ def _csv_entries(document: bytes, zone: str, since: datetime, until: datetime) -
     rows = csv.reader(io.StringIO(text, newline=""), strict=True)
     entries: list[Entry] = []
     problems: list[str] = []
+    away: list[tuple[str, str]] = []
     try:
         columns = _columns(next(rows, []))
         for cells in rows:
             if any(cell.strip() for cell in cells):
                 found = _csv_row(columns, cells, zone)
-                if isinstance(found, Entry):
-                    entries.append(found)
-                else:
+                if isinstance(found, str):
                     problems.append(f"row {rows.line_num}, {found}")
+                    continue
+                entries.append(found)
+                if found.absent:
+                    away.append((f"row {rows.line_num}, column person", found.person))
             if len(entries) > MOST_ENTRIES:
                 raise CalendarError(f"more than {MOST_ENTRIES:,} rows")
     except csv.Error as error:
         raise CalendarError(f"row {rows.line_num}: is not CSV: {error}") from error
-    refuse_if_any(problems)
+    there = [entry.person for entry in entries if not entry.absent]
+    # While rows cannot be read, nobody knows whose shifts they are.
+    refuse_if_any(problems or strangers(away, there))
     return tuple(entries)
 
 
@@ -130,13 +143,18 @@ def _csv_row(columns: tuple[str, ...], cells: list[str], zone: str) -> Entry | s
 def _ics_entries(document: bytes, zone: str, since: datetime, until: datetime) -> tuple[Entry, ...]:
     entries: list[Entry] = []
     problems: list[str] = []
+    away: list[tuple[str, str]] = []
     for event in events(document, zone, since=since, until=until):
         for found in _event_entries(event):
-            if isinstance(found, Entry):
-                entries.append(found)
-            else:
+            if isinstance(found, str):
                 problems.append(found)
-    refuse_if_any(problems)
+                continue
+            entries.append(found)
+            if found.absent:
+                away.append((_place(event), found.person))
+    # Whose shifts lie before or after this time is no stranger: somebody may be away for long.
+    there = [title for title in titles(document) if _ABSENT.fullmatch(_plain(title)) is None]
+    refuse_if_any(problems or strangers(away, there))
     return tuple(entries)
 
 
@@ -148,15 +166,20 @@ def _event_entries(event: Event) -> Iterator[Entry | str]:
     """
     if event.status == "CANCELLED":
         return
-    away = _ABSENT.fullmatch(event.summary.strip())
-    person = (away[1] if away else event.summary).strip()
-    if event.status == "TENTATIVE" and away is None:
+    title = _plain(event.summary)
+    away = _ABSENT.fullmatch(title)
+    person = away[1].strip() if away else title
+    if away is None and _AWAY.search(title):
+        yield (
+            f'{_place(event)}: reads as an absence; write "Absent: NAME", or, when it is a '
+            "person's name, a roster in CSV"
+        )
+    elif event.status == "TENTATIVE" and away is None:
         return
-    place = f"event {event.summary[:40]!r} of {event.start:%Y-%m-%d %H:%M} UTC"
-    if not person:
-        yield f"{place}: SUMMARY names nobody"
+    elif not person:
+        yield f"{_place(event)}: SUMMARY names nobody"
     elif fault := span_fault(event.start, event.end, absent=away is not None):
-        yield f"{place}: the end {fault}"
+        yield f"{_place(event)}: the end {fault}"
     else:
         yield Entry(
             person=person,
@@ -165,6 +188,14 @@ def _event_entries(event: Event) -> Iterator[Entry | str]:
             skills=tuple(sorted(event.categories)),
             absent=away is not None,
         )
+
+
+def _place(event: Event) -> str:
+    return f"event {event.summary[:40]!r} of {event.start:%Y-%m-%d %H:%M} UTC"
+
+
+def _plain(title: str) -> str:
+    return unicodedata.normalize("NFKC", title).strip()
 
 
 def _yaml_entries(

@@ -5,15 +5,17 @@ from typing import Annotated
 from uuid import uuid4
 
 from cyclopts import Parameter
+from sqlmodel import Session
 
 from wavemend.calendar.durations import format_duration
 from wavemend.cli.here import ledger_here, operator, prefect_here
-from wavemend.cli.resume import start_run
+from wavemend.cli.resume import deployment_for, start_run
 from wavemend.cli.shown import add_row, say
 from wavemend.cli.tables import plain_table, screen
 from wavemend.errors import FleetError, WavemendError
 from wavemend.fleet import Fleet
 from wavemend.ledger import rollouts
+from wavemend.ledger.assessments import judged_hosts
 from wavemend.ledger.intake import current_fleet
 from wavemend.reports.text import counted
 from wavemend.site import utc_now
@@ -57,8 +59,9 @@ def emergency(
             for case in emergencies.cases_of(fleet, emergencies.named(book, fleet, names))
             if all_companies or case.key.tenant in wanted
         ]
+        unseen = _unseen(book, fleet, wanted)
+    _say_of_others(names, cases, unseen)
     if not cases:
-        say(f"nothing of {', '.join(names)} waits on these hosts, as they were last seen")
         return 0
     _show(fleet, cases)
     if not go:
@@ -66,6 +69,29 @@ def emergency(
         return 0
     begun = [_begin(fleet, case, as_ or operator()) for case in cases]
     return 0 if all(begun) else 1
+
+
+def _unseen(book: Session, fleet: Fleet, wanted: set[str]) -> list[str]:
+    """Return the managed hosts that nobody has judged yet: whether they are touched is unknown."""
+    judged = judged_hosts(book)
+    return [
+        host.name
+        for host in fleet.hosts
+        if host.profile and host.name not in judged and (not wanted or host.tenant in wanted)
+    ]
+
+
+def _say_of_others(names: Sequence[str], cases: Sequence[Case], unseen: Sequence[str]) -> None:
+    found = {item.name for case in cases for item in case.touched}
+    missing = [name for name in names if not found & {name, name.upper()}]
+    if missing:
+        say(
+            f"nothing of {', '.join(missing)} waits on these hosts as they were last seen; waived "
+            "and ignored findings, and those without a fix, are not sent"
+        )
+    if unseen:
+        more = f" and {len(unseen) - NAMED} more" if len(unseen) > NAMED else ""
+        say(f"never judged, so nobody knows: {', '.join(unseen[:NAMED])}{more}")
 
 
 def _show(fleet: Fleet, cases: Sequence[Case]) -> None:
@@ -99,6 +125,7 @@ def _begin(fleet: Fleet, case: Case, requester: str) -> bool:
         return False
     try:
         api = prefect_here()
+        deployment_for(api, case.key)  # before a rollout is opened that nobody could run
         with ledger_here().writing() as book:
             row = emergencies.open_case(
                 book,

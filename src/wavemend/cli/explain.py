@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from sqlmodel import Session
 
 from wavemend.advisories import Vulnerability
+from wavemend.cli.explain_host import explain_host
 from wavemend.cli.feeds import Cache
 from wavemend.cli.findings import notes
 from wavemend.cli.here import has_ledger, here, ledger_here
@@ -69,9 +70,13 @@ def explain(
     *,
     as_of: Annotated[str, Parameter(help="For hosts: as they were on this day.")] = "",
     known_at: Annotated[str, Parameter(help="Judged by what was known on this day.")] = "",
+    at: Annotated[str, Parameter(help="For hosts: why (not) at this time to come.")] = "",
     cache: Cache = None,
 ) -> int:
-    """Say what it is, why it matters here, how urgent it is, by when, and how that is known."""
+    """Say what it is, why it matters here, how urgent it is, by when, and how that is known.
+
+    Of a host first: may it be changed now, why not, and what would flip that.
+    """
     then = then_of(as_of, known_at)
     if CVE_ID.fullmatch(subject.upper()):
         subject = subject.upper()
@@ -93,6 +98,8 @@ def explain(
             known = past.assessment(subject) if past is not None else assessment_at(book, subject)
             said = past.warnings if past is not None else _warnings_now(book, fleet, subject)
             now = past.moment if past is not None else utc_now()
+            if past is None:
+                explain_host(fleet, subject, at=at)
             return _host(fleet, subject, known, said, now)
         if subject in judged_hosts(book):
             raise FleetError(

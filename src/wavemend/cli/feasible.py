@@ -71,6 +71,9 @@ def _say_yes(asked: "Assembled", answer: "Feasibility") -> int:
         length = format_duration(night.end - night.start)
         nights[f"{night.start:%Y-%m-%d %H:%M}", night.key, length] += placed.count
     hosts = sum(task.count for task in asked.problem.tasks)
+    if not hosts:
+        say("nothing to decide: no host that was judged has a due date")
+        return 0
     say(f"yes: all due dates of {counted(hosts, 'host')} can be met")
     if nights:
         table = plain_table(

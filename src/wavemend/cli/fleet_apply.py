@@ -15,10 +15,11 @@ from wavemend.fleet import Fleet
 from wavemend.fleet_changes import (
     FREE_REMOVALS,
     FREE_SHARE,
+    Losses,
     SectionChange,
     changes,
     is_mass_removal,
-    removed_hosts,
+    losses,
 )
 from wavemend.inventory.fleet_file import read_fleet
 from wavemend.inventory.merging import lines_of
@@ -29,6 +30,9 @@ from wavemend.site import utc_now
 SHOWN = 40
 """Entries of each section that are listed; the rest is counted."""
 
+NAMED = 10
+"""Hosts named for each way of leaving; the rest is counted."""
+
 
 def apply(
     file: Path,
@@ -38,7 +42,8 @@ def apply(
     remove_hosts: Annotated[
         int | None,
         Parameter(
-            help=f"Number of hosts that go, where more than {FREE_REMOVALS} or {FREE_SHARE}% do."
+            help="Number of hosts that go, out of the fleet, out of every profile or to another "
+            f"company, where more than {FREE_REMOVALS} or {FREE_SHARE}% do."
         ),
     ] = None,
     abandon: Annotated[
@@ -67,9 +72,11 @@ def apply(
         hosts = counted(len(fleet.hosts), "host")
         say(f"{file}: {hosts}, {fleet.digest} is in force already: nothing changes.")
     elif current is not None:
-        for line in difference_lines(changes(current, fleet), None if all_ else SHOWN):
+        lost = losses(current, fleet)
+        lines = difference_lines(changes(current, fleet), None if all_ else SHOWN)
+        for line in (*lines, *loss_lines(lost)):
             say(line)
-        _refuse_mass_removal(current, fleet, remove_hosts)
+        _refuse_mass_removal(current, len(lost.leaving), remove_hosts)
         _refuse_unfinished(busy, abandon)
     if dry_run:
         say("nothing was done: --dry-run")
@@ -104,19 +111,32 @@ def difference_lines(found: Collection[SectionChange], most: int | None) -> Iter
             yield f"  and {len(lines) - most} more lines of {total}: --all shows them"
 
 
+def loss_lines(lost: Losses) -> Iterator[str]:
+    """Yield a line for each way in which hosts leave somebody's care, or need no approval."""
+    for names, what in (
+        (lost.gone, "would be out of the fleet"),
+        (lost.unmanaged, "would be covered by no profile or only simulated: nobody patches them"),
+        (lost.moved, "would be another company's"),
+        (lost.uncritical, "would not be critical any more: changed without a signed approval"),
+    ):
+        if names:
+            more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+            named = f"{', '.join(names[:NAMED])}{more}"
+            yield f"LOOK: {counted(len(names), 'host')} {what} ({named})"
+
+
 def _in_force(fleet: Fleet) -> tuple[Fleet | None, dict[str, str]]:
-    """Return the fleet in force, and what is under way on hosts that the new one lacks."""
+    """Return the fleet in force, and what is under way on hosts that would go."""
     if not has_ledger():
         return None, {}
     with here().open_ledger().reading() as book:
         if not digest_in_force(book):
             return None, {}
         current = current_fleet(book)
-        return current, unfinished_on(book, removed_hosts(current, fleet))
+        return current, unfinished_on(book, losses(current, fleet).leaving)
 
 
-def _refuse_mass_removal(current: Fleet, fleet: Fleet, said: int | None) -> None:
-    gone = len(removed_hosts(current, fleet))
+def _refuse_mass_removal(current: Fleet, gone: int, said: int | None) -> None:
     if said is not None and said != gone:
         raise FleetError(
             f"--remove-hosts {said} was said, and {counted(gone, 'host')} would go",
@@ -125,8 +145,9 @@ def _refuse_mass_removal(current: Fleet, fleet: Fleet, said: int | None) -> None
     if said is None and is_mass_removal(current, gone):
         total = counted(len(current.hosts), "host")
         raise FleetError(
-            f"{gone} of {total} would go, and nobody would patch them",
-            hint=f"is a file cut off? If they are to go: --remove-hosts {gone}",
+            f"{gone} of {total} would go: out of the fleet, out of every profile, or to another "
+            "company",
+            hint=f"is a file cut off, a label mistyped? If they are to go: --remove-hosts {gone}",
         )
 
 

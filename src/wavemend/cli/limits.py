@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from wavemend.calendar.durations import format_duration
 from wavemend.calendar.estimates import PATCH_PRIOR, REBOOT_PRIOR
-from wavemend.cli.here import ledger_here, operator
+from wavemend.cli.here import here, ledger_here, operator
 from wavemend.cli.shown import add_row, say
 from wavemend.cli.tables import keep_whole, plain_table, screen
 from wavemend.fleet_limits import FleetLimits
@@ -25,19 +25,27 @@ app = cyclopts.App(name="limits", help="What keeps hosts apart: budgets, gaps, d
 def show() -> int:
     """List every budget with the hosts that use it now: at work, or not well."""
     with ledger_here().reading() as book:
-        known = FleetLimits(current_fleet(book)).sets
+        own = {host.name for host in current_fleet(book).hosts}
+    # A budget holds over all companies: in the view of one the others' hosts are counted, not named
+    with here().open_ledger().reading() as book:
+        known = [each for each in FleetLimits(current_fleet(book)).sets if own & set(each.hosts)]
         names = {name for each in known for name in each.hosts}
         busy, sick = limits.at_work(book, names), limits.unwell(book, names)
     table = plain_table("Budgets", ("Budget", "Hosts", "Most out", "At work", "Not well"))
     for each in known:
         members = set(each.hosts)
-        working, unwell = sorted(members & busy), sorted(members & sick)
         counts = (str(len(each.hosts)), str(each.most_out))
-        add_row(table, each.name, *counts, ", ".join(working), ", ".join(unwell))
+        add_row(table, each.name, *counts, _told(members & busy, own), _told(members & sick, own))
     screen().print(keep_whole(table, "Budget"))
-    if sick:
+    if sick & own:
         say("`wavemend limits well HOST --reason …` gives a place back, once somebody saw it well")
     return 0
+
+
+def _told(hosts: set[str], own: set[str]) -> str:
+    others = len(hosts - own)
+    parts = sorted(hosts & own) + ([f"{others} of other companies"] if others else [])
+    return ", ".join(parts)
 
 
 @app.command

@@ -41,7 +41,7 @@ def resume_orphans(ledger: Ledger, api_url: str, now: datetime) -> Iterator[str]
             yield f"rollout {row.id}: {reason}"
             continue
         try:
-            deployment = _deployment(api, _key_of(row))
+            deployment = deployment_for(api, _key_of(row))
         except EnvironmentUnfit as error:
             # One whose window is gone must not keep the others from being taken up.
             yield f"rollout {row.id}: cannot be taken up: {error}"
@@ -90,14 +90,15 @@ def _held(row: RolloutRow, now: datetime) -> bool:
 
 def start_run(api: PrefectApi, key: RolloutKey, requester: str) -> str:
     """Ask Prefect for a run of the window's deployment; returns the flow run's id."""
-    return _create_run(api, _deployment(api, key), requester)
+    return _create_run(api, deployment_for(api, key), requester)
 
 
 def _key_of(row: RolloutRow) -> RolloutKey:
     return RolloutKey(tenant=row.tenant, profile=row.profile, window=row.window, kind=row.kind)
 
 
-def _deployment(api: PrefectApi, key: RolloutKey) -> dict[str, Any]:
+def deployment_for(api: PrefectApi, key: RolloutKey) -> dict[str, Any]:
+    """Return the deployment that works for a key. Raises EnvironmentUnfit when there is none."""
     name = f"{FLOWS[RolloutKind(key.kind)]}/{key.tenant}-{key.profile}-{key.window}"
     try:
         found: dict[str, Any] = api.get(f"/deployments/name/{name}")
@@ -106,6 +107,13 @@ def _deployment(api: PrefectApi, key: RolloutKey) -> dict[str, Any]:
             f"Prefect has no deployment {name}: {error.message}",
             hint="`wavemend up` registers the windows of the fleet in force; run it again",
         ) from error
+    said = {name: found["parameters"].get(name) for name in ("tenant", "profile", "window")}
+    if said != {"tenant": key.tenant, "profile": key.profile, "window": key.window}:
+        raise EnvironmentUnfit(
+            f"the deployment {name} works for {'/'.join(str(part) for part in said.values())}, not "
+            f"for {key}",
+            hint="`wavemend deploy` registers the fleet in force; run it again",
+        )
     return found
 
 

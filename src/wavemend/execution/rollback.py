@@ -23,28 +23,36 @@ from wavemend.execution.rollback_end import (
     Taken,
     decide_rollback,
     is_back,
+    merged,
     unnamed_version,
     version_results,
 )
+from wavemend.execution.rollback_room import (
+    MOST_WAIT,
+    begin_refusal,
+    intend_rollback,
+    wait_for_room,
+)
 from wavemend.execution.taking_back import Leave, Way, take_back
 from wavemend.ledger import attempts, restore_points, rollbacks
-from wavemend.ledger.attempts import Granted
+from wavemend.ledger.attempts import Granted, Refused, Wait
 from wavemend.ledger.care_tables import RestorePointRow, RollbackRow
 from wavemend.ledger.restore_points import NOTHING_MADE, PointState
 from wavemend.ledger.rollbacks import RollbackIntent
-from wavemend.ledger.rollouts import stopped
 from wavemend.ledger.scans import newest_look, record_look
 from wavemend.ledger.tables import AttemptRow
 from wavemend.observations import Look
-from wavemend.outcomes import Outcome, PackageOutcome, PackageResult
+from wavemend.outcomes import Outcome
 from wavemend.packages import JobEnd
 from wavemend.policy.care import RollBack
-from wavemend.rollbacks import RollbackRequest, last_start, time_refusal
+from wavemend.rollbacks import RollbackRequest, last_start
 from wavemend.rollout import AttemptState
 from wavemend.snapshots import Found, Missing, RestoreOnHost, RestoreOnWorker, UndoPackages
 
 PURPOSE = "rollback"
 """Purpose of the look before it, in the ledger."""
+
+_TRY_AGAIN_SECONDS = 1.0
 
 _Way: TypeAlias = Way | RollbackEnd
 
@@ -93,8 +101,8 @@ def roll_back_attempt(hands: Hands, order: Order, conclusion: Conclusion) -> Con
     """Take a host back whose probes failed, before its attempt ends; return how that ends then."""
     request = _by_policy(order, conclusion.reason)
     end = roll_back_host(hands, order, request)
-    merged = _merged(conclusion.reason, conclusion.packages, end)
-    return replace(merged, evidence=conclusion.evidence)
+    told = merged(conclusion.reason, conclusion.packages, end)
+    return replace(told, evidence=conclusion.evidence)
 
 
 def resume_rollback(hands: Hands, order: Order, granted: Granted) -> Conclusion | None:
@@ -110,31 +118,11 @@ def resume_rollback(hands: Hands, order: Order, granted: Granted) -> Conclusion 
         end = _end_of(last)
     else:
         end = roll_back_host(hands, order, _by_policy(order, last.reason))
-    return _merged(last.reason, drift.unseen_results(order.planned), end)
+    return merged(last.reason, drift.unseen_results(order.planned), end)
 
 
 def _by_policy(order: Order, reason: str) -> RollbackRequest:
     return RollbackRequest(requested_by=f"profile {order.profile.name}", reason=reason)
-
-
-def _merged(reason: str, packages: tuple[PackageResult, ...], end: RollbackEnd) -> Conclusion:
-    """Return how an attempt ends whose host was to be taken back: never better than that went."""
-    if end.outcome is Outcome.ROLLED_BACK:
-        outcome, told = Outcome.ROLLED_BACK, f"{reason}; taken back: {end.detail}"
-    elif end.outcome is Outcome.BLOCKED:
-        outcome, told = Outcome.FAILED, f"{reason}; not taken back: {end.detail}"
-    else:
-        outcome, told = end.outcome, f"{reason}; taking it back: {end.detail}"
-    now = {(result.name, result.arch): result.after for result in end.packages}
-    seen = tuple(_as_it_is_now(result, now) for result in packages)
-    return Conclusion(outcome=outcome, reason=told, packages=seen, evidence=end.evidence)
-
-
-def _as_it_is_now(result: PackageResult, now: Mapping[tuple[str, str], str]) -> PackageResult:
-    after = now.get((result.name, result.arch), result.after)
-    if after != result.before:
-        return replace(result, after=after)
-    return replace(result, after=after, outcome=PackageOutcome.FAILED, detail="taken back")
 
 
 def _begun(
@@ -144,7 +132,28 @@ def _begun(
     attempt: AttemptRow,
     point: RestorePointRow | None,
 ) -> RollbackEnd:
-    """Look, list the point back, and take the host back after the intent is written."""
+    """Take the host back as soon as its budgets have room for it; refuse after a bounded wait."""
+    until = hands.monotonic() + MOST_WAIT.total_seconds()
+    while True:
+        if reason := wait_for_room(hands, order, request, until):
+            return _refused(hands, order, request, reason)
+        end = _tried(hands, order, request, attempt, point)
+        if not isinstance(end, Wait):
+            return end
+        hands.sleep(_TRY_AGAIN_SECONDS)
+
+
+def _tried(
+    hands: Hands,
+    order: Order,
+    request: RollbackRequest,
+    attempt: AttemptRow,
+    point: RestorePointRow | None,
+) -> RollbackEnd | Wait:
+    """Look, list the point back, and take the host back after the intent is written.
+
+    A wait: somebody else took the place meanwhile; each try looks anew.
+    """
     _, before = look_and_record(hands, order.host, purpose=PURPOSE, rollout_id=order.plan.rollout)
     way = _way(hands, order, point, before)
     if isinstance(way, RollbackEnd):
@@ -161,13 +170,11 @@ def _begun(
         automatic=request.automatic,
         outside_window=request.outside_window,
     )
-    with hands.ledger.writing() as book:
-        now = hands.clock()
-        reason = time_refusal(request, order.plan, now) or rollbacks.intend(
-            book, order.lease, intent, now=now, local_stop=hands.local_stop()
-        )
-    if reason:
-        return _refused(hands, order, request, reason)
+    answer = intend_rollback(hands, order, request, intent)
+    if isinstance(answer, Wait):
+        return answer
+    if isinstance(answer, Refused):
+        return _refused(hands, order, request, answer.reason)
     granted = Granted(intent.rollback_id, intent.nonce, order.lease.fence)
     return _taken_back(hands, order, request, _Intent(granted, before, None, point), way)
 
@@ -238,9 +245,7 @@ def _taken_back(
     """Take the host back, look again, and write down what came of it."""
 
     def refusal() -> str:
-        with hands.ledger.reading() as book:
-            stop = hands.local_stop() or stopped(book, order.plan.tenant)
-        return stop or time_refusal(request, order.plan, hands.clock())
+        return begin_refusal(hands, order, request)
 
     def obstacle() -> str:
         return refusal() or _obstacle(hands, order, request, intent.point)

@@ -1,9 +1,10 @@
 """What came of a rollback: the second look decides, as it does for a change. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from wavemend.evidence import Evidence, ProbeResult
+from wavemend.execution.conclude import Conclusion
 from wavemend.execution.follow import Followed
 from wavemend.execution.job_answers import JobState
 from wavemend.execution.reboot import Rebooted
@@ -183,3 +184,23 @@ def _last_words(followed: Followed) -> str:
     lines = [line for line in view.log.decode(errors="replace").splitlines() if line.strip()]
     said = f": {lines[-1].strip()[:_WORDS]}" if lines else ""
     return f" (exit status {view.exit_status}{said})"
+
+
+def merged(reason: str, packages: tuple[PackageResult, ...], end: RollbackEnd) -> Conclusion:
+    """Return how an attempt ends whose host was to be taken back: never better than that went."""
+    if end.outcome is Outcome.ROLLED_BACK:
+        outcome, told = Outcome.ROLLED_BACK, f"{reason}; taken back: {end.detail}"
+    elif end.outcome is Outcome.BLOCKED:
+        outcome, told = Outcome.FAILED, f"{reason}; not taken back: {end.detail}"
+    else:
+        outcome, told = end.outcome, f"{reason}; taking it back: {end.detail}"
+    now = {(result.name, result.arch): result.after for result in end.packages}
+    seen = tuple(_as_it_is_now(result, now) for result in packages)
+    return Conclusion(outcome=outcome, reason=told, packages=seen, evidence=end.evidence)
+
+
+def _as_it_is_now(result: PackageResult, now: Mapping[tuple[str, str], str]) -> PackageResult:
+    after = now.get((result.name, result.arch), result.after)
+    if after != result.before:
+        return replace(result, after=after)
+    return replace(result, after=after, outcome=PackageOutcome.FAILED, detail="taken back")

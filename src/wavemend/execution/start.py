@@ -9,6 +9,8 @@ from wavemend.execution.hands import Hands
 from wavemend.execution.job_answers import JobView
 from wavemend.execution.jobs import JobSpec, start_job
 from wavemend.execution.order import Order
+from wavemend.execution.pilots_first import untried
+from wavemend.fleet import RolloutKind
 from wavemend.ledger import approvals, attempts
 from wavemend.ledger.attempts import Granted, Refused
 from wavemend.ledger.rollouts import standing
@@ -72,20 +74,29 @@ def intend(hands: Hands, order: Order) -> attempts.Answer:
 
 
 def may_begin(hands: Hands, order: Order) -> str:
-    """Say why nothing may begin on a host now: approval, window, switches; empty when it may.
+    """Say why nothing may begin on a host now: approval, window, switches, pilots; empty: it may.
 
     Asked before a host is looked at, and again for an attempt whose job never began: its intent
     stands, so it keeps its place in the budget, but time and switches have moved on.
     """
     if refusal := _fleet_refusal(order) or approval_refusal(hands, order):
         return refusal
-    closed = barred(hands, order.in_force().calendar, order.plan.window_end)
+    in_force = order.in_force()
+    closed = barred(hands, in_force.calendar, order.plan.window_end)
     now = hands.clock()
     with hands.ledger.reading() as book:
         refusal = attempts.start_refusal(
-            book, order.lease, order.plan, now, hands.local_stop(), barred=closed
+            book,
+            order.lease,
+            order.plan,
+            now,
+            hands.local_stop(),
+            barred=closed,
+            host=order.host.name,
+            limits=in_force.limits,
         )
-    return refusal or too_long(order.plan, order.host.name, now)
+    name = order.host.name
+    return refusal or untried(hands, order.plan, name) or too_long(order.plan, name, now)
 
 
 def _fleet_refusal(order: Order) -> str:
@@ -96,9 +107,13 @@ def _fleet_refusal(order: Order) -> str:
 
 def approval_refusal(hands: Hands, order: Order) -> str:
     """Check the stored signatures again, now; say why none of them counts, or return nothing."""
-    if not order.plan.needs_signature(order.host.name):
+    signed = order.plan.needs_signature(order.host.name)
+    if not signed and order.plan.kind != RolloutKind.EMERGENCY:
         return ""
     tenant = order.in_force().tenant
+    # A standing rule that was taken back since lets nothing start any more.
+    if not signed and tenant.emergency.standing:
+        return ""
     with hands.ledger.reading() as book:
         if standing(book, order.plan.rollout, order.plan.digest) is Standing.REJECTED:
             return "rejected by the approver"

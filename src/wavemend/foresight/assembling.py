@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from wavemend.calendar.almanac import Almanac, NightOverride
 from wavemend.calendar.declared import TenantCalendar
 from wavemend.calendar.estimates import ChangeKind, Durations, SizeClass
+from wavemend.calendar.freezes import freeze_within
 from wavemend.calendar.openings import openings_between
 from wavemend.calendar.preview import first_start
 from wavemend.calendar.windows import Occurrence
@@ -163,20 +164,25 @@ def _nights(
 
 
 def _closed_by(rules: TenantCalendar, known: Known, opening: Occurrence) -> tuple[Rule, ...]:
-    """Return the rules that leave no time in an opening, each asked as if it were alone."""
+    """Return the rules that take an opening or a part of it, each asked as if it were alone.
+
+    An opening that a freeze cuts short counts as closed: what is called feasible must be.
+    """
     overrides = known.overrides.get(rules.tenant, ())
-    alone = [
-        (Rule(kind=RuleKind.FREEZE, name=freeze.name), replace(rules, freezes=(freeze,), duty=None))
+    closed = [
+        Rule(kind=RuleKind.FREEZE, name=freeze.name)
         for freeze in rules.freezes
+        if freeze_within(
+            replace(rules, freezes=(freeze,)), known.almanac, opening.start, opening.last_start
+        )
     ]
-    if rules.duty is not None:
-        duty = Rule(kind=RuleKind.DUTY, name=rules.tenant)
-        alone.append((duty, replace(rules, freezes=())))
-    return tuple(
-        rule
-        for rule, only in alone
-        if first_start(opening, only, known.almanac, opening.start, overrides=overrides) is None
-    )
+    only = replace(rules, freezes=())
+    if (
+        rules.duty is not None
+        and first_start(opening, only, known.almanac, opening.start, overrides=overrides) is None
+    ):
+        closed.append(Rule(kind=RuleKind.DUTY, name=rules.tenant))
+    return tuple(closed)
 
 
 def _minutes(length: timedelta) -> int:

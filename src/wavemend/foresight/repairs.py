@@ -14,7 +14,7 @@ MOST_LONGER = 24
 """Half hours: a window that would have to be longer by more than 12 hours is another window."""
 HALF_HOUR = 30
 COST_OF_SIGNED, COST_OF_FROZEN, COST_OF_LATE = 3, 8, 2
-EFFORT = 0.5
+EFFORT = 0.25
 """Of one search: a way out that is nearly the cheapest, soon, beats the cheapest an hour later."""
 NAMED = 5
 """Nights or hosts named in a sentence."""

@@ -1,9 +1,10 @@
 """Load the fleet from one YAML file: whole, or not at all, with every problem in one message."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from wavemend.declarations import Declaration
-from wavemend.fleet import Fleet
+from wavemend.fleet import Fleet, RolloutKey
 from wavemend.inventory.fleet_checks import check
 from wavemend.inventory.fleet_values import build
 from wavemend.inventory.forms import Forms, read_forms
@@ -33,7 +34,27 @@ def read_fleet(path: Path) -> tuple[Fleet, tuple[SourceNote, ...]]:
     forms, problems = read_forms(source)
     managers, faults = _declared(forms, path.parent)
     raise_if_any(str(path), [*source.problems, *problems, *check(forms), *faults])
-    return build(forms, str(path), managers), notes
+    fleet = build(forms, str(path), managers)
+    raise_if_any(str(path), list(_one_name_for_two(fleet)))
+    return fleet, notes
+
+
+def _one_name_for_two(fleet: Fleet) -> Iterator[Problem]:
+    """Two rollouts whose names are joined to the same text would be one deployment in Prefect.
+
+    Company `a` with profile `b-c`, and company `a-b` with profile `c`: one would never run, and
+    the other's hosts would be changed instead.
+    """
+    first: dict[str, RolloutKey] = {}
+    for key in (*fleet.rollouts(), *fleet.restarts(), *fleet.emergencies()):
+        name = f"{key.kind} {key.tenant}-{key.profile}-{key.window}"
+        known = first.setdefault(name, key)
+        if known != key:
+            what = (
+                f"{known} and {key} would be one deployment, {name.partition(' ')[2]}; rename a "
+                "company, a profile or a window"
+            )
+            yield Problem(0, (), what)
 
 
 def _declared(forms: Forms, folder: Path) -> tuple[list[Declaration], list[Problem]]:

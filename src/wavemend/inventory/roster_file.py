@@ -6,8 +6,10 @@ from typing import Literal
 
 from pydantic import Field, ValidationError
 
+from wavemend.calendar.ical import folded
 from wavemend.calendar.roster_entries import (
     MOST_ENTRIES,
+    NO_SHIFT,
     Entry,
     moment,
     refuse_if_any,
@@ -104,8 +106,12 @@ def _form_of(source: Source, problems: list[Problem]) -> RosterFile | None:
 
 
 def _span_problems(source: Source, form: RosterFile, zone: str) -> Iterator[Problem]:
-    """Yield what no single value can know: ends before their starts."""
+    """Yield what no single value can know: ends before their starts, absences of nobody."""
+    there = {folded(each.name) for each in form.people if each.weekly or each.shifts}
     for number, person in enumerate(form.people):
+        if person.absences and folded(person.name) not in there:
+            away = ("people", number, "absences")
+            yield Problem(source.line(away), away, f'"{person.name}" {NO_SHIFT}')
         for index, shift in enumerate(person.shifts):
             place = ("people", number, "shifts", index)
             if fault := _shift_fault(shift, zone):

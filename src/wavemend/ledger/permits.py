@@ -90,16 +90,6 @@ def take(
     audit.append(session, now, actor, TAKEN, str(key), names=sorted(set(names)))
 
 
-def taken_since(session: Session, key: RolloutKey, since: datetime) -> frozenset[str]:
-    """Return everything that rollouts of a key were told to take since then."""
-    return frozenset(
-        name
-        for event in audit.events(session, str(key))
-        if event.kind == TAKEN and datetime.fromisoformat(event.at) >= since
-        for name in json.loads(event.body)["names"]
-    )
-
-
 def taken(session: Session, row: RolloutRow) -> frozenset[str]:
     """Return what a rollout's plan is to take: what was noted since the last plan of its key."""
     key = RolloutKey(tenant=row.tenant, profile=row.profile, window=row.window, kind=row.kind)

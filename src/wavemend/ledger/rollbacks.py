@@ -13,8 +13,11 @@ from wavemend.documents import canonical, from_document, to_data, to_document
 from wavemend.errors import LedgerConflict
 from wavemend.evidence import Evidence
 from wavemend.fleet import RolloutKind
+from wavemend.fleet_limits import NO_LIMITS, HostLimits
 from wavemend.ledger import audit, restore_points
+from wavemend.ledger.answers import Refused, Wait
 from wavemend.ledger.care_tables import RollbackRow
+from wavemend.ledger.limits import rollback_verdict
 from wavemend.ledger.rollouts import Lease, check_lease, stopped
 from wavemend.ledger.tables import AttemptRow, AuditEventRow, RolloutRow
 from wavemend.outcomes import Outcome, PackageResult
@@ -39,40 +42,35 @@ class RollbackIntent:
 
 
 def intend(
-    session: Session, lease: Lease, intent: RollbackIntent, *, now: datetime, local_stop: str
-) -> str:
-    """Write the intent to take one attempt back; return why it is refused, or nothing.
+    session: Session,
+    lease: Lease,
+    intent: RollbackIntent,
+    *,
+    now: datetime,
+    local_stop: str,
+    limits: HostLimits = NO_LIMITS,
+) -> Wait | Refused | None:
+    """Write the intent to take one attempt back; return why it is not written, or None.
 
-    The caller has checked window and approval in the same breath.
+    The caller has checked window and approval in the same breath. `limits`: what the fleet in
+    force says of the host; a rollback takes it out of service as a change does.
     """
     rollout = check_lease(session, lease)
     attempt = _attempt(session, intent.attempt_id)
     if reason := local_stop or stopped(session, rollout.tenant):
-        return f"stopped: {reason}"
-    if reason := _not_this_one(session, attempt, automatic=intent.automatic):
-        return reason
-    if reason := _other_change(session, attempt):
-        return reason
+        return Refused(f"stopped: {reason}")
+    if reason := (
+        _not_this_one(session, attempt, automatic=intent.automatic)
+        or _other_change(session, attempt)
+    ):
+        return Refused(reason)
+    if answer := rollback_verdict(session, attempt.host, limits, now):
+        return answer
     if reason := restore_points.hold_for_rollback(
         session, lease.rollout_id, attempt.host, actor=intent.requested_by, now=now
     ):
-        return reason
-    row = RollbackRow(
-        id=intent.rollback_id,
-        rollout_id=lease.rollout_id,
-        attempt_id=attempt.id,
-        host=attempt.host,
-        kind=intent.kind,
-        requested_by=intent.requested_by,
-        reason=intent.reason,
-        automatic=intent.automatic,
-        fence=lease.fence,
-        nonce=intent.nonce,
-        state=AttemptState.INTENT,
-        intent_at=now,
-        packages=b"[]",
-        evidence=b"",
-    )
+        return Refused(reason)
+    row = _row_of(intent, attempt, lease, now)
     session.add(row)
     audit.append(
         session,
@@ -88,7 +86,28 @@ def intend(
         automatic=intent.automatic,
         outside_window=intent.outside_window,
     )
-    return ""
+    return None
+
+
+def _row_of(
+    intent: RollbackIntent, attempt: AttemptRow, lease: Lease, now: datetime
+) -> RollbackRow:
+    return RollbackRow(
+        id=intent.rollback_id,
+        rollout_id=lease.rollout_id,
+        attempt_id=attempt.id,
+        host=attempt.host,
+        kind=intent.kind,
+        requested_by=intent.requested_by,
+        reason=intent.reason,
+        automatic=intent.automatic,
+        fence=lease.fence,
+        nonce=intent.nonce,
+        state=AttemptState.INTENT,
+        intent_at=now,
+        packages=b"[]",
+        evidence=b"",
+    )
 
 
 def _not_this_one(session: Session, attempt: AttemptRow, *, automatic: bool) -> str:

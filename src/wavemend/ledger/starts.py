@@ -49,7 +49,9 @@ def intend(
     other workers can change is decided here. `local_stop`: the stop file of this machine;
     `barred`: why calendars forbid a start now; `limits`: what the fleet in force says of it.
     """
-    if refusal := start_refusal(session, lease, plan, now, local_stop, barred=barred):
+    if refusal := start_refusal(
+        session, lease, plan, now, local_stop, barred=barred, host=host, limits=limits
+    ):
         return Refused(refusal)
     view = read_view(session, lease.rollout_id)
     if host in view.attempts:
@@ -120,8 +122,13 @@ def start_refusal(
     local_stop: str,
     *,
     barred: str = "",
+    host: str = "",
+    limits: HostLimits = NO_LIMITS,
 ) -> str:
-    """Say why nothing of this plan may start now, whichever host; empty when it may."""
+    """Say why nothing of this plan may start now, whichever host; empty when it may.
+
+    After the cut-off the reason says what `host` has waited for until then.
+    """
     row = check_lease(session, lease)
     if row.plan_digest != plan.digest:
         return "the plan is not the one this rollout has frozen"
@@ -130,8 +137,18 @@ def start_refusal(
     if reason := _halted(session, lease):
         return f"halted: {reason}"
     if not plan.window_start <= now < plan.last_start:
-        return f"window: {now:%Y-%m-%d %H:%M} UTC is outside {_span(plan)}"
+        waited = _waited_for(session, plan, host, limits, now) if host else ""
+        return f"window: {now:%Y-%m-%d %H:%M} UTC is outside {_span(plan)}{waited}"
     return barred
+
+
+def _waited_for(session: Session, plan: Plan, host: str, limits: HostLimits, now: datetime) -> str:
+    """Say what keeps a host back that was not started until the cut-off; empty when nothing."""
+    view = read_view(session, plan.rollout)
+    if now < plan.last_start or host in view.attempts:
+        return ""
+    answer = _not_yet(session, plan, host, limits, now) or wave_budget(plan.wave_of(host), view)
+    return f" while it waited: {answer.reason}" if answer else ""
 
 
 def too_long(plan: Plan, host: str, now: datetime) -> str:
@@ -167,7 +184,7 @@ def _not_yet(
     wave = plan.wave_of(host)
     if hold := group_hold(session, plan, wave, limits.gap, now):
         return Wait(f"{hold.reason}: until {hold.until:%H:%M:%S} UTC")
-    return others_verdict(session, plan.tenant, host, limits, now)
+    return others_verdict(session, plan.tenant, host, limits, now, plan=plan)
 
 
 def wave_budget(wave: PlannedWave, view: RolloutView) -> Wait | Refused | None:

@@ -7,7 +7,7 @@ docs/how-to/serve-many-companies.md.
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, event, or_
+from sqlalchemy import ColumnElement, Select, event, exists, or_
 from sqlalchemy import select as select_columns
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import ORMExecuteState, with_loader_criteria
@@ -71,8 +71,15 @@ def _of_attempt(table: Any, tenant: str) -> ColumnElement[bool]:
 
 
 def _of_host(table: Any, tenant: str) -> ColumnElement[bool]:
-    scans = HostScan.__table__.c  # type: ignore[attr-defined]
-    return col(table.host).in_(select_columns(scans.host).where(scans.tenant == tenant))
+    """Rows of a host belong to the company it was in when it was looked at last.
+
+    They name no company themselves. Whose host moves takes them along: its due dates go on.
+    """
+    scans = HostScan.__table__.alias()  # type: ignore[attr-defined]
+    later = HostScan.__table__.alias()  # type: ignore[attr-defined]
+    moved = exists().where(later.c.host == scans.c.host, later.c.id > scans.c.id)
+    mine = select_columns(scans.c.host).where(scans.c.tenant == tenant, ~moved)
+    return col(table.host).in_(mine)
 
 
 def _own_or_everybodys(table: Any, tenant: str) -> ColumnElement[bool]:

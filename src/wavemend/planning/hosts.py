@@ -8,30 +8,24 @@ from typing import TypeAlias
 from wavemend.hosts import Facts, Host, PendingUpdate
 from wavemend.observations import Look
 from wavemend.outcomes import Outcome, PackageOutcome
+from wavemend.planning.bars import HostRules, Key, key_of
 from wavemend.planning.rules import (
     NO_PERMITS,
     FirstSeen,
     Permits,
-    Refusal,
     Seen,
     Version,
     is_security,
-    refused_by_policy,
-    traits_of,
-    version_of,
-    versions_of,
+    ruling_of,
 )
 from wavemend.plans import ExcludedHost, LeftOut, PlannedHost, PlannedPackage
 from wavemend.policy.profiles import Profile, Updates
 from wavemend.policy.resolving import Settings, settings_of_profile
-from wavemend.policy.rules import rule
 from wavemend.readiness import judge_look, outcome_of
 from wavemend.scoring import RankedUpdate
 
 NO_OTHERS: Mapping[Version, str] = MappingProxyType({})
 
-_Key: TypeAlias = tuple[str, str]
-"""Name and architecture of a package."""
 _Why: TypeAlias = tuple[PackageOutcome, str]
 
 
@@ -42,6 +36,8 @@ class Candidate:
     host: Host
     look: Look
     ranked: tuple[RankedUpdate, ...]
+    beside: tuple[RankedUpdate, ...] = ()
+    """What else is pending and no part of the plan: policies speak of it when it comes along."""
     unfit: Mapping[tuple[str, str], str] = field(default_factory=dict)
     """Updates by name and architecture that the manager cannot be asked for, and why."""
     strangers: tuple[str, ...] = ()
@@ -57,17 +53,39 @@ def settings_of(candidate: Candidate, profile: Profile) -> Settings:
     return candidate.settings or settings_of_profile(profile)
 
 
-def only_about(candidate: Candidate, names: frozenset[str]) -> Candidate:
-    """Return a candidate with the updates that fix one of these CVEs, or are one of these packages.
+def touched_by(
+    candidates: Sequence[Candidate], names: frozenset[str]
+) -> tuple[list[Candidate], tuple[ExcludedHost, ...]]:
+    """Part the hosts that wait for one of these CVEs or packages from all others.
 
-    What else is pending on the host is no part of such a plan, and waits for the next window.
+    The first are returned with those updates; what else is pending on them is no part of such a
+    plan, and known only for what policies say of it. The others keep their place in the sums, and
+    hold nobody back.
     """
-    ranked = tuple(
-        each
-        for each in candidate.ranked
-        if each.update.name in names or not names.isdisjoint(each.cves)
-    )
-    return replace(candidate, ranked=ranked)
+    touched: list[Candidate] = []
+    left: list[ExcludedHost] = []
+    for each in candidates:
+        mine = tuple(ranked for ranked in each.ranked if _is_about(ranked, names))
+        if mine:
+            rest = tuple(ranked for ranked in each.ranked if not _is_about(ranked, names))
+            touched.append(replace(each, ranked=mine, beside=rest))
+        else:
+            left.append(_untouched(each))
+    return touched, tuple(left)
+
+
+def _is_about(ranked: RankedUpdate, names: frozenset[str]) -> bool:
+    return ranked.update.name in names or not names.isdisjoint(ranked.cves)
+
+
+def _untouched(candidate: Candidate) -> ExcludedHost:
+    name, look = candidate.host.name, candidate.look
+    if look.facts is None:
+        problem = judge_look(look, strangers=candidate.strangers).blocking[0]
+        reason = f"preflight: {problem}; whether it is touched cannot be said"
+        return ExcludedHost(name=name, outcome=outcome_of(look), reason=reason)
+    reason = "nothing that the emergency is about is pending"
+    return ExcludedHost(name=name, outcome=Outcome.NOTHING_TO_DO, reason=reason)
 
 
 def plan_updates(
@@ -85,14 +103,13 @@ def plan_updates(
     if look.facts is None or not readiness.ready:
         reason = f"preflight: {readiness.blocking[0]}"
         return ExcludedHost(name=host.name, outcome=outcome_of(look), reason=reason)
-    settings = settings_of(candidate, profile)
-    seen = Seen(host=host, facts=look.facts, at=look.at, first_seen=candidate.first_seen)
-    left_out = _left_out(candidate, settings, seen, permits, others)
-    packages = _packages(candidate.ranked, left_out, look.facts)
+    rules = _rules_for(candidate, profile, look.facts, permits, others)
+    left_out = _left_out(candidate, rules)
+    packages = _packages(candidate.ranked, left_out, rules)
     remaining = tuple(
-        _left(ranked.update, *left_out[_key(ranked.update)])
+        _left(ranked.update, *left_out[key_of(ranked)])
         for ranked in candidate.ranked
-        if _key(ranked.update) not in packages
+        if key_of(ranked) not in packages
     )
     if not packages:
         return _nothing(host, remaining)
@@ -106,7 +123,7 @@ def plan_updates(
         host_key=look.peer_key,
         packages=tuple(packages.values()),
         left_out=remaining,
-        reboot=settings.reboot,
+        reboot=rules.settings.reboot,
     )
 
 
@@ -126,16 +143,15 @@ def judge_each(
     candidate: Candidate, profile: Profile, permits: Permits = NO_PERMITS
 ) -> Iterator[Judged]:
     """Yield every pending update of a host that was seen, most urgent first."""
-    host, look = candidate.host, candidate.look
-    if look.facts is None:
+    facts = candidate.look.facts
+    if facts is None:
         return
-    settings = settings_of(candidate, profile)
-    seen = Seen(host=host, facts=look.facts, at=look.at, first_seen=candidate.first_seen)
-    left_out = _left_out(candidate, settings, seen, permits, NO_OTHERS)
-    packages = _packages(candidate.ranked, left_out, look.facts)
+    rules = _rules_for(candidate, profile, facts, permits, NO_OTHERS)
+    left_out = _left_out(candidate, rules)
+    packages = _packages(candidate.ranked, left_out, rules)
     for ranked in candidate.ranked:
-        ruling = rule(settings.rules, traits_of(ranked, seen))
-        key = _key(ranked.update)
+        ruling = ruling_of(ranked, rules.settings, rules.seen)
+        key = key_of(ranked)
         yield Judged(
             update=ranked.update,
             lane=ranked.priority.lane,
@@ -144,39 +160,41 @@ def judge_each(
         )
 
 
-def _key(update: PendingUpdate) -> _Key:
-    return update.name, update.arch
-
-
-def _left_out(
+def _rules_for(
     candidate: Candidate,
-    settings: Settings,
-    seen: Seen,
+    profile: Profile,
+    facts: Facts,
     permits: Permits,
     others: Mapping[Version, str],
-) -> dict[_Key, _Why]:
+) -> HostRules:
+    host, look = candidate.host, candidate.look
+    return HostRules(
+        settings=settings_of(candidate, profile),
+        seen=Seen(host=host, facts=facts, at=look.at, first_seen=candidate.first_seen),
+        permits=permits,
+        others=others,
+        pending=(*candidate.ranked, *candidate.beside),
+    )
+
+
+def _left_out(candidate: Candidate, rules: HostRules) -> dict[Key, _Why]:
     """Return which updates are left out, and why."""
-    left_out: dict[_Key, _Why] = {}
-    barred: dict[Version, str] = dict(others)
+    left_out: dict[Key, _Why] = {}
+    kept_out = rules.kept_out()
     for ranked in candidate.ranked:
-        update, key = ranked.update, _key(ranked.update)
-        if why := _not_possible(update, candidate.unfit) or _not_wanted(ranked, settings, seen):
+        key = key_of(ranked)
+        why = _not_possible(ranked.update, candidate.unfit) or _not_wanted(ranked, rules)
+        if why:
             left_out[key] = why
-        elif refusal := _refused(ranked, settings, seen, permits, others):
+        elif refusal := rules.refusal(ranked):
             left_out[key] = PackageOutcome.NOT_ATTEMPTED, refusal.reason
-            if refusal.holds_others:
-                barred[version_of(update)] = refusal.reason
-    for ranked in candidate.ranked if barred else ():
-        # What policy keeps out must not come in beside something that needs it.
-        needs = [version for version in versions_of(ranked.update)[1:] if version in barred]
-        if needs and _key(ranked.update) not in left_out:
-            reason = f"it needs {needs[0][0]}, which stays out: {barred[needs[0]]}"
-            left_out[_key(ranked.update)] = PackageOutcome.NOT_ATTEMPTED, reason
+        elif key in kept_out:
+            left_out[key] = PackageOutcome.NOT_ATTEMPTED, kept_out[key]
     return left_out
 
 
-def _not_possible(update: PendingUpdate, unfit: Mapping[_Key, str]) -> _Why | None:
-    if reason := unfit.get(_key(update)):
+def _not_possible(update: PendingUpdate, unfit: Mapping[Key, str]) -> _Why | None:
+    if reason := unfit.get((update.name, update.arch)):
         return PackageOutcome.NOT_OFFERED, reason
     if update.held:
         return PackageOutcome.HELD, "on hold on the host"
@@ -187,13 +205,14 @@ def _not_possible(update: PendingUpdate, unfit: Mapping[_Key, str]) -> _Why | No
     return None
 
 
-def _not_wanted(ranked: RankedUpdate, settings: Settings, seen: Seen) -> _Why | None:
+def _not_wanted(ranked: RankedUpdate, rules: HostRules) -> _Why | None:
+    settings, facts = rules.settings, rules.seen.facts
     if settings.updates is Updates.SECURITY and not is_security(ranked):
         who = settings.who("updates")
         reason = f"not known to be a security update, and {who} takes only those"
         return PackageOutcome.NOT_ATTEMPTED, reason
     brings = ranked.update.brings
-    new = [t.name for t in brings if not seen.facts.version_of(t.name, t.arch)]
+    new = [t.name for t in brings if not facts.version_of(t.name, t.arch)]
     if new and not settings.new_packages:
         who = settings.who("new_packages")
         reason = f"it needs packages new to the host, {', '.join(new)}: {who} takes none"
@@ -201,42 +220,29 @@ def _not_wanted(ranked: RankedUpdate, settings: Settings, seen: Seen) -> _Why | 
     return None
 
 
-def _refused(
-    ranked: RankedUpdate,
-    settings: Settings,
-    seen: Seen,
-    permits: Permits,
-    others: Mapping[Version, str],
-) -> Refusal | None:
-    if refusal := refused_by_policy(ranked, settings, seen, permits):
-        return refusal
-    if reason := others.get(version_of(ranked.update)):
-        return Refusal(reason=reason, holds_others=True)
-    return None
-
-
 def _packages(
-    ranked_updates: Sequence[RankedUpdate], left_out: Mapping[_Key, _Why], facts: Facts
-) -> dict[_Key, PlannedPackage]:
-    taken = [ranked for ranked in ranked_updates if _key(ranked.update) not in left_out]
-    packages = {_key(ranked.update): _package(ranked) for ranked in taken}
+    ranked_updates: Sequence[RankedUpdate], left_out: Mapping[Key, _Why], rules: HostRules
+) -> dict[Key, PlannedPackage]:
+    taken = [ranked for ranked in ranked_updates if key_of(ranked) not in left_out]
+    packages = {key_of(ranked): _package(ranked, rules) for ranked in taken}
     for ranked in taken:
-        for package in _brought(ranked, facts):
+        for package in _brought(ranked, rules):
             packages.setdefault((package.name, package.arch), package)
     return packages
 
 
-def _brought(ranked: RankedUpdate, facts: Facts) -> Iterator[PlannedPackage]:
+def _brought(ranked: RankedUpdate, rules: HostRules) -> Iterator[PlannedPackage]:
     """Plan what comes along with an update, with the urgency of that update."""
     for target in ranked.update.brings:
         yield PlannedPackage(
             name=target.name,
             arch=target.arch,
-            installed=facts.version_of(target.name, target.arch),
+            installed=rules.seen.facts.version_of(target.name, target.arch),
             target=target.version,
             origin=ranked.update.origin,
             lane=ranked.priority.lane,
             due=ranked.priority.due,
+            after_pilot=rules.brought_waits(ranked, target),
         )
 
 
@@ -251,7 +257,7 @@ def _left(update: PendingUpdate, outcome: PackageOutcome, reason: str) -> LeftOu
     )
 
 
-def _package(ranked: RankedUpdate) -> PlannedPackage:
+def _package(ranked: RankedUpdate, rules: HostRules) -> PlannedPackage:
     return PlannedPackage(
         name=ranked.update.name,
         arch=ranked.update.arch,
@@ -261,6 +267,7 @@ def _package(ranked: RankedUpdate) -> PlannedPackage:
         lane=ranked.priority.lane,
         due=ranked.priority.due,
         cves=ranked.cves,
+        after_pilot=rules.waits(ranked),
     )
 
 

@@ -24,7 +24,9 @@ class Permits:
     pilots: frozenset[str] = frozenset()
     """Hosts of the pilot waves."""
     tried: frozenset[Version] = frozenset()
-    """On a pilot of the company in an earlier rollout with a good end, or planned for one now."""
+    """On a pilot of the company in an earlier rollout, with a good end."""
+    planned: frozenset[Version] = frozenset()
+    """For a pilot of this rollout: planned for others, but not begun before one ended well."""
     taken: frozenset[str] = frozenset()
     """Rules and packages that this rollout was told to take."""
 
@@ -102,8 +104,7 @@ def refused_by_policy(
     """Return why a host's policies leave an update out, with the way out; None: they do not."""
     if not settings.rules and not settings.defer:
         return None
-    traits = traits_of(ranked, seen)
-    ruling = rule(settings.rules, traits)
+    traits, ruling = traits_of(ranked, seen), ruling_of(ranked, settings, seen)
     if ruling is not None and (reason := _ruled_out(ruling, ranked, seen.host, permits)):
         return Refusal(reason=reason, holds_others=True)
     # Whoever writes `auto`, or names it, means now: else nothing could be taken before its time.
@@ -113,6 +114,21 @@ def refused_by_policy(
     if traits.age < settings.defer:
         return Refusal(reason=_too_young(traits, settings, seen), holds_others=False)
     return None
+
+
+def ruling_of(ranked: RankedUpdate, settings: Settings, seen: Seen) -> Ruling | None:
+    """Return the answer of a host's rules about an update; None: none speaks of it."""
+    return rule(settings.rules, traits_of(ranked, seen)) if settings.rules else None
+
+
+def waits_for_pilot(ranked: RankedUpdate, settings: Settings, seen: Seen, permits: Permits) -> bool:
+    """Say whether an update may begin only once a pilot of the same plan ended well with it."""
+    version = version_of(ranked.update)
+    if version not in permits.planned or version in permits.tried:
+        return False
+    ruling = ruling_of(ranked, settings, seen)
+    after_pilot = ruling is not None and ruling.action is RuleAction.AFTER_PILOT
+    return after_pilot and seen.host.name not in permits.pilots
 
 
 def _ruled_out(ruling: Ruling, ranked: RankedUpdate, host: Host, permits: Permits) -> str:
@@ -132,7 +148,9 @@ def _ruled_out(ruling: Ruling, ranked: RankedUpdate, host: Host, permits: Permit
 
 
 def _is_tried(update: PendingUpdate, host: Host, permits: Permits) -> bool:
-    return host.name in permits.pilots or version_of(update) in permits.tried
+    version = version_of(update)
+    known = version in permits.tried or version in permits.planned
+    return known or host.name in permits.pilots
 
 
 def _too_young(traits: Traits, settings: Settings, seen: Seen) -> str:

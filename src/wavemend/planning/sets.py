@@ -64,7 +64,8 @@ def _with_pilots(
 ) -> Permits:
     """Add this rollout's own pilots, and what is planned for them: their gate comes before others.
 
-    Asked for only where a policy waits for pilots.
+    That a pilot really ended well with a version is asked again when another host begins. Asked
+    for only where a policy waits for pilots.
     """
     waiting = {id(settings): settings for each in candidates if (settings := each.settings)}
     if not any(asks_for(each.rules, RuleAction.AFTER_PILOT) for each in waiting.values()):
@@ -78,8 +79,9 @@ def _with_pilots(
     permits = replace(permits, pilots=pilots)
     first = [each for each in candidates if each.host.name in pilots]
     planned = _of_one_set(profile, first, placements, permits)
-    tried = frozenset(version for host in planned for version in _versions(host))
-    return replace(permits, tried=permits.tried | tried)
+    return replace(
+        permits, planned=frozenset(version for host in planned for version in _versions(host))
+    )
 
 
 def _versions(host: Planned) -> Iterator[Version]:

@@ -9,10 +9,13 @@ from datetime import datetime, timedelta
 
 from wavemend.calendar.declared import TenantCalendar
 from wavemend.calendar.windows import Occurrence
+from wavemend.hosts import Host
 from wavemend.policy.limits import EmergencyRule
-from wavemend.policy.profiles import Profile, WaveKind, WaveRule
+from wavemend.policy.profiles import Profile, Size, WaveKind, WaveRule, place
 
 NOBODY_ELSE = timedelta(0)
+
+FIRST_HOST = WaveRule(name="pilot", kind=WaveKind.PILOT, size=Size(value=1, percent=False))
 
 
 def opening_for(rule: EmergencyRule, window: str, now: datetime) -> Occurrence:
@@ -22,9 +25,20 @@ def opening_for(rule: EmergencyRule, window: str, now: datetime) -> Occurrence:
     return Occurrence(window=window, start=start, end=end, last_start=end - rule.cutoff)
 
 
-def profile_for(profile: Profile, rule: EmergencyRule) -> Profile:
-    """Return a profile whose waves keep the emergency's soak, gap and gates."""
-    return replace(profile, waves=tuple(_hurried(wave, rule) for wave in profile.waves))
+def profile_for(profile: Profile, rule: EmergencyRule, hosts: tuple[Host, ...]) -> Profile:
+    """Return a profile whose waves keep the emergency's soak, gap and gates.
+
+    `hosts`: those that are touched. Where the profile's pilots are none of them, one of the
+    touched hosts is the pilot: nobody else may be the first.
+    """
+    waves = tuple(_hurried(wave, rule) for wave in profile.waves)
+    hurried = replace(profile, waves=waves)
+    placed = place(hurried, hosts)
+    tried = any(item.hosts for item in placed if item.wave.kind is WaveKind.PILOT)
+    if tried or all(host.critical for host in hosts):
+        return hurried
+    others = tuple(wave for wave in waves if wave.kind is not WaveKind.PILOT)
+    return replace(hurried, waves=(_hurried(FIRST_HOST, rule), *others))
 
 
 def _hurried(wave: WaveRule, rule: EmergencyRule) -> WaveRule:

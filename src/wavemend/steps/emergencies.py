@@ -1,24 +1,27 @@
 """Emergency rollouts: whom something that is exploited touches, and opening a rollout for it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
 from wavemend.advisories import AdvisoryStatus
 from wavemend.errors import LedgerConflict
 from wavemend.fleet import EMERGENCY_WINDOW, Fleet, RolloutKey
-from wavemend.ledger import permits, rollouts
+from wavemend.ledger import approvals, permits, rollouts
 from wavemend.ledger.scans import newest_seen_look
 from wavemend.ledger.sorting import Question, open_findings
-from wavemend.ledger.tables import RolloutRow
+from wavemend.ledger.tables import AttemptRow, RolloutRow
 from wavemend.observations import FindingLine
 from wavemend.policy.emergencies import opening_for
 from wavemend.scoring import Lane
 
 NOT_AGAIN = timedelta(days=1)
 """What an emergency rollout has tried is not tried again by itself for so long."""
+
+AGAIN_AFTER = timedelta(hours=1)
+"""So soon after one that came to nothing the next one begins."""
 
 MOST_LINES = 200_000
 """Findings read for one question: more hosts than that are no emergency but a campaign."""
@@ -92,10 +95,39 @@ def cases_of(fleet: Fleet, touched: Iterable[Touched]) -> tuple[Case, ...]:
 
 
 def without_tried(session: Session, case: Case, now: datetime) -> Case | None:
-    """Return what of a case no emergency rollout took lately; None when that is nothing."""
-    tried = permits.taken_since(session, case.key, now - NOT_AGAIN)
-    left = tuple(item for item in case.touched if item.name not in tried)
+    """Return what of a case no emergency rollout tried lately; None when that is nothing.
+
+    A rollout that changed a host, or that people were asked about, has tried what it was about on
+    the hosts of its plan. One that came to nothing (a freeze, hosts that were off) is tried again
+    an hour after its end.
+    """
+    tried = frozenset(_tried(session, case.key, now))
+    left = tuple(item for item in case.touched if (item.name, item.host) not in tried)
     return Case(key=case.key, touched=left) if left else None
+
+
+def _tried(session: Session, key: RolloutKey, now: datetime) -> Iterator[tuple[str, str]]:
+    query = select(RolloutRow).where(
+        col(RolloutRow.key).startswith(f"{key}/", autoescape=True),
+        col(RolloutRow.window_start) >= now - NOT_AGAIN,
+    )
+    for row in session.exec(query.order_by(col(RolloutRow.window_start))).all():
+        plan = rollouts.read_plan(session, row.id)
+        just_now = row.ended_at is None or now - row.ended_at < AGAIN_AFTER
+        if plan is None or not (just_now or _counts(session, row.id)):
+            continue
+        for name in plan.expected():
+            yield from ((about, name) for about in plan.about)
+
+
+def _counts(session: Session, rollout_id: str) -> bool:
+    """Say whether a rollout changed a host, or waited for a person's word."""
+    changed = select(AttemptRow.id).where(
+        AttemptRow.rollout_id == rollout_id, col(AttemptRow.touched).is_(True)
+    )
+    if session.exec(changed.limit(1)).first() is not None:
+        return True
+    return approvals.newest(session, rollout_id) is not None
 
 
 def open_case(

@@ -23,8 +23,8 @@ from wavemend.managers import Manager
 from wavemend.observations import Assessment, Look
 from wavemend.packages import Target
 from wavemend.planning import Candidate, Occasion, make_plan
-from wavemend.planning.hosts import only_about
-from wavemend.plans import Plan
+from wavemend.planning.hosts import touched_by
+from wavemend.plans import ExcludedHost, Plan
 from wavemend.policy.emergencies import profile_for
 from wavemend.policy.risk_profiles import risk_profile
 from wavemend.scoring import RankedUpdate, rank_updates
@@ -140,13 +140,14 @@ def plan_of(
     candidates = [item.candidate for item in weighed]
     occasion, profile = occasion_of(hands, row, fleet), fleet.profile(row.profile)
     permits = permits_for(hands, row, candidates)
+    left: tuple[ExcludedHost, ...] = ()
     if row.kind == RolloutKind.EMERGENCY:
         rule = fleet.tenant(row.tenant).emergency
         about = tuple(sorted(permits.taken))
         occasion = replace(occasion, about=about, all_signed=not rule.standing)
-        profile = profile_for(profile, rule)
-        candidates = [only_about(candidate, permits.taken) for candidate in candidates]
-    return make_plan(
+        candidates, left = touched_by(candidates, permits.taken)
+        profile = profile_for(profile, rule, tuple(each.host for each in candidates))
+    plan = make_plan(
         occasion,
         profile,
         candidates,
@@ -154,6 +155,8 @@ def plan_of(
         accepted=accepted,
         permits=permits,
     )
+    excluded = sorted((*plan.excluded, *left), key=lambda host: host.name)
+    return replace(plan, excluded=tuple(excluded)) if left else plan
 
 
 def members_of(row: RolloutRow, fleet: Fleet) -> tuple[Host, ...]:

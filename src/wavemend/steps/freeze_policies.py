@@ -8,7 +8,7 @@ from wavemend.fleet import Fleet, RolloutKind
 from wavemend.ledger import permits
 from wavemend.ledger.tables import RolloutRow
 from wavemend.planning import Candidate
-from wavemend.planning.rules import NO_PERMITS, Permits, ages_needed, version_of
+from wavemend.planning.rules import NO_PERMITS, Permits, ages_needed, versions_of
 from wavemend.policy.resolving import Resolver
 from wavemend.policy.rules import asks_for
 from wavemend.policy.settings import RuleAction
@@ -38,7 +38,10 @@ def permits_for(hands: Hands, row: RolloutRow, candidates: Sequence[Candidate]) 
             found = replace(found, taken=permits.taken(book, row))
         if any(asks_for(each.rules, RuleAction.AFTER_PILOT) for each in asking):
             wanted = frozenset(
-                version_of(ranked.update) for each in candidates for ranked in each.ranked
+                version
+                for each in candidates
+                for ranked in each.ranked
+                for version in versions_of(ranked.update)
             )
             found = replace(found, tried=permits.tried_versions(book, row.tenant, wanted))
     return found

@@ -76,7 +76,8 @@ class Watched:
 def watch_openings(hands: Hands) -> Watched:
     """Compare the last openings with the ledger; write down those that nobody started.
 
-    An opening counts when its rollout was part of the fleet in force as it began.
+    An opening counts when its rollout was part of the fleet in force as it began. What may still
+    start in it is a question to the fleet in force now, and so is what its calendars say.
     """
     now = hands.clock()
     with hands.ledger.reading() as book:
@@ -89,11 +90,11 @@ def watch_openings(hands: Hands) -> Watched:
     missed: list[Night] = []
     skipped: list[Night] = []
     startable: list[RolloutKey] = []
-    for fleet, key, occurrence in _due(spans, now):
+    for key, occurrence in _due(spans, now):
         place = (str(key), occurrence.start)
         if place in opened or (place in known and now >= occurrence.last_start):
             continue
-        judged = judge_night(hands, fleet.calendar_of(key.tenant), occurrence)
+        judged = _judge_due(hands, spans[-1].fleet, key, occurrence)
         if judged.verdict is None:
             if judged.wait <= timedelta(0):
                 startable.append(key)
@@ -103,16 +104,27 @@ def watch_openings(hands: Hands) -> Watched:
     return Watched(missed=tuple(missed), skipped=tuple(skipped), startable=tuple(startable))
 
 
-def _due(
-    spans: tuple[FleetSpan, ...], now: datetime
-) -> Iterator[tuple[Fleet, RolloutKey, Occurrence]]:
-    """Yield the openings that should have been used by now, with the fleet they began under."""
+def _judge_due(hands: Hands, fleet: Fleet, key: RolloutKey, occurrence: Occurrence) -> Judged:
+    """Say what may still be done in an opening that an older fleet may have declared."""
+    if hands.clock() >= occurrence.last_start:
+        return Judged(verdict=NightVerdict.MISSED, reason=_too_late(occurrence))
+    if key in {*fleet.rollouts(), *fleet.restarts()}:
+        moment = occurrence.start
+        window = fleet.window(key.window)
+        for current in openings_between(window, moment, moment + timedelta(microseconds=1)):
+            return judge_night(hands, fleet.calendar_of(key.tenant), current)
+    reason = f"{key} does not open at this time any more: the fleet was changed since it began"
+    return Judged(verdict=NightVerdict.SKIPPED, reason=reason)
+
+
+def _due(spans: tuple[FleetSpan, ...], now: datetime) -> Iterator[tuple[RolloutKey, Occurrence]]:
+    """Yield the openings that should have been used by now, by the fleet they began under."""
     for span in spans:
         fleet = span.fleet
         until = min(span.until, now - GRACE)
         for key in (*fleet.rollouts(), *fleet.restarts()):
             for occurrence in openings_between(fleet.window(key.window), span.since, until):
-                yield fleet, key, occurrence
+                yield key, occurrence
 
 
 def _too_late(occurrence: Occurrence) -> str:

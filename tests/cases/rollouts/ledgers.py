@@ -48,6 +48,11 @@ def new_ledger(folder: Path) -> Ledger:
     path = folder / "ledger.db"
     path.touch(mode=0o600)
     path.write_bytes(_migrated())
+    return quick_ledger(path)
+
+
+def quick_ledger(path: Path) -> Ledger:
+    """Return the ledger in a file, which does not wait for the disk."""
     made = Ledger(f"sqlite:///{path}")
     event.listen(made._engine, "connect", _do_not_wait)
     return made

@@ -47,6 +47,8 @@ ELSEWHERE = {
     "execution/taking_back.py _restarted writing": "points that take effect with a restart: "
     "tests/contract/test_rollback.py and test_rollback_ledger.py",
     "steps/freeze_seen.py freeze_seen writing": "a plan, stored as freeze_plan's is",
+    "steps/nights.py note_night writing": "a night without a rollout, in one transaction: "
+    "tests/orchestration/test_nights.py",
     "steps/readiness.py _switch_on writing": "told once before a host is switched on; when the "
     "worker dies between, the next occasion tells it again",
     "steps/readiness.py _switch_on #2 writing": "a note in the audit chain: nothing follows",
@@ -58,6 +60,10 @@ ELSEWHERE = {
     "steps/restore_points.py remove_point #2 writing": "after rollouts; a removal that was begun "
     "is taken up again: tests/contract/test_restore_points.py",
     "steps/scan.py scan_host writing": "a look outside of rollouts, in one transaction",
+    "tasks/emergencies.py _begin writing": "an emergency rollout is opened, in one transaction; "
+    "one that no run works for is taken up as any other",
+    "tasks/emergencies.py _begin #2 writing": "which run works for it: without the note the run "
+    "does all the same",
     "tasks/feeds.py load_results writing": "outside of rollouts, in one transaction",
     "tasks/feeds.py tell writing": "outside of rollouts, in one transaction",
     "tasks/rolling_back.py begin_run writing": "what a run was asked for, before its first host: "

@@ -663,14 +663,15 @@ def _is_runner(pid: int) -> bool:
 
 def _holders(path: Path) -> list[int]:
     """Return the processes that hold a file open."""
-    found = []
-    for link in Path("/proc").glob("[0-9]*/fd/*"):
-        try:
-            if link.readlink() == path:
-                found.append(int(link.parts[2]))
-        except OSError:
-            continue
-    return sorted(set(found))
+    found = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        # A process, or one of its files, may be gone by the time it is looked at.
+        with suppress(OSError):
+            for link in (process / "fd").iterdir():
+                with suppress(OSError):
+                    if link.readlink() == path:
+                        found.add(int(process.name))
+    return sorted(found)
 
 
 # --- never too late ---------------------------------------------------------------------------

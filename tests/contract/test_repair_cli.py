@@ -59,6 +59,9 @@ FLEET = Fleet(
     feeds=FeedSettings(),
 ).sealed()
 
+KEYS = {f"{key.tenant}-{key.profile}-{key.window}": key for key in FLEET.repairs()}
+"""By the name of their deployments."""
+
 Run = Callable[..., tuple[int, str]]
 
 
@@ -91,7 +94,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, str]]]:
     class Api(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             name = self.path.removeprefix("/api/deployments/name/")
-            self.answer({"id": name.replace("/", ":"), "parameters": {}})
+            key = KEYS[name.partition("/")[2]]
+            about = {"tenant": key.tenant, "profile": key.profile, "window": key.window}
+            self.answer({"id": name.replace("/", ":"), "parameters": about})
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

@@ -19,7 +19,7 @@ from wavemend.planning.rules import (
     ruling_of,
 )
 from wavemend.plans import ExcludedHost, LeftOut, PlannedHost, PlannedPackage
-from wavemend.policy.profiles import Profile, Updates
+from wavemend.policy.profiles import Profile, RebootRule, Updates
 from wavemend.policy.resolving import Settings, settings_of_profile
 from wavemend.readiness import judge_look, outcome_of
 from wavemend.scoring import RankedUpdate
@@ -113,17 +113,23 @@ def plan_updates(
     )
     if not packages:
         return _nothing(host, remaining)
+    planned = without_updates(candidate, look.facts, rules.settings.reboot)
+    return replace(planned, packages=tuple(packages.values()), left_out=remaining)
+
+
+def without_updates(candidate: Candidate, facts: Facts, reboot: RebootRule) -> PlannedHost:
+    """Return a host as it was seen, with no package to install."""
+    host = candidate.host
     return PlannedHost(
         name=host.name,
         address=f"{host.address}:{host.port}",
         critical=host.critical,
         exposed=host.exposed,
-        simulated=host.simulated or look.facts.simulated,
-        machine_id=look.facts.machine_id,
-        host_key=look.peer_key,
-        packages=tuple(packages.values()),
-        left_out=remaining,
-        reboot=rules.settings.reboot,
+        simulated=host.simulated or facts.simulated,
+        machine_id=facts.machine_id,
+        host_key=candidate.look.peer_key,
+        packages=(),
+        reboot=reboot,
     )
 
 

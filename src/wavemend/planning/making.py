@@ -9,7 +9,7 @@ from wavemend.advisories import FeedSnapshot
 from wavemend.calendar.estimates import NOTHING_LEARNED, ChangeKind, Durations, size_class
 from wavemend.fleet import RolloutKind
 from wavemend.outcomes import Outcome
-from wavemend.planning.hosts import Candidate, plan_updates, settings_of
+from wavemend.planning.hosts import Candidate, plan_updates, settings_of, without_updates
 from wavemend.planning.reboot_forecast import will_restart
 from wavemend.planning.rules import NO_PERMITS, Permits
 from wavemend.planning.sets import plan_all
@@ -185,18 +185,7 @@ def _with_pending_restart(
     elsewhere = kind != RolloutKind.PATCH or profile.reboots.window or not profile.separate_reboots
     if facts is None or not (waits and idle) or elsewhere:
         return made
-    host = candidate.host
-    return PlannedHost(
-        name=host.name,
-        address=f"{host.address}:{host.port}",
-        critical=host.critical,
-        exposed=host.exposed,
-        simulated=host.simulated or facts.simulated,
-        machine_id=facts.machine_id,
-        host_key=candidate.look.peer_key,
-        packages=(),
-        reboot=RebootRule.IF_NEEDED.value,
-    )
+    return without_updates(candidate, facts, RebootRule.IF_NEEDED)
 
 
 def _layout(

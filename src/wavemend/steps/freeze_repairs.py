@@ -15,7 +15,7 @@ from wavemend.ledger.rollouts import Lease
 from wavemend.ledger.tables import RolloutRow
 from wavemend.outcomes import Outcome
 from wavemend.planning import Candidate
-from wavemend.planning.hosts import settings_of
+from wavemend.planning.hosts import settings_of, without_updates
 from wavemend.plans import ExcludedHost, Plan, PlannedHost
 from wavemend.policy.profiles import Profile
 from wavemend.steps.freeze_seen import (
@@ -23,7 +23,6 @@ from wavemend.steps.freeze_seen import (
     freeze_seen,
     nothing_to_do,
     unready,
-    without_updates,
 )
 
 

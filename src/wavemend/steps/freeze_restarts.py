@@ -8,7 +8,7 @@ from wavemend.ledger import attempts
 from wavemend.ledger.rollouts import Lease
 from wavemend.ledger.tables import RolloutRow
 from wavemend.planning import Candidate
-from wavemend.planning.hosts import settings_of
+from wavemend.planning.hosts import settings_of, without_updates
 from wavemend.plans import ExcludedHost, Plan, PlannedHost
 from wavemend.policy.profiles import Profile, RebootRule
 from wavemend.steps.freeze_seen import (
@@ -16,7 +16,6 @@ from wavemend.steps.freeze_seen import (
     freeze_seen,
     nothing_to_do,
     unready,
-    without_updates,
 )
 
 

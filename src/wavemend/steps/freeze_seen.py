@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from wavemend.execution.hands import Hands
 from wavemend.fleet import Fleet, RolloutKind
-from wavemend.hosts import Facts
 from wavemend.ledger import journals, rollouts
 from wavemend.ledger.readiness import is_accepted
 from wavemend.ledger.rollouts import Lease
@@ -16,8 +15,7 @@ from wavemend.ledger.tables import RolloutRow
 from wavemend.observations import Look
 from wavemend.outcomes import Outcome
 from wavemend.planning import Candidate, PlanHost, make_plan
-from wavemend.plans import ExcludedHost, Plan, PlannedHost
-from wavemend.policy.profiles import RebootRule
+from wavemend.plans import ExcludedHost, Plan
 from wavemend.policy.resolving import resolver_of
 from wavemend.readiness import judge_look, outcome_of
 from wavemend.steps.freeze import members_of, occasion_of
@@ -89,22 +87,6 @@ def unready(candidate: Candidate, kind: RolloutKind) -> ExcludedHost | None:
 def nothing_to_do(candidate: Candidate, reason: str) -> ExcludedHost:
     """Return a host that the rollout is not about, after it was looked at. Pure."""
     return ExcludedHost(name=candidate.host.name, outcome=Outcome.NOTHING_TO_DO, reason=reason)
-
-
-def without_updates(candidate: Candidate, facts: Facts, reboot: RebootRule) -> PlannedHost:
-    """Return a host as it was seen, with no package to install. Pure."""
-    host = candidate.host
-    return PlannedHost(
-        name=host.name,
-        address=f"{host.address}:{host.port}",
-        critical=host.critical,
-        exposed=host.exposed,
-        simulated=host.simulated or facts.simulated,
-        machine_id=facts.machine_id,
-        host_key=candidate.look.peer_key,
-        packages=(),
-        reboot=reboot,
-    )
 
 
 def _unseen(hands: Hands, name: str) -> Look:

@@ -83,10 +83,12 @@ def _carry_out(bench: LabBench) -> None:
 def killed_controller(world: World) -> str:
     bench = world.bench("deb1")
     bench.freeze("wm-slow")
-    world.root("deb1", "echo 2 >/etc/wm-slow.seconds")
+    world.root("deb1", "echo 10 >/etc/wm-slow.seconds")
     controller = multiprocessing.get_context("fork").Process(target=_carry_out, args=(bench,))
     controller.start()
     world.wait("deb1", "/run/wm-slow.started")
+    # The host may begin before its answer has come: killed there, the ledger still says intent.
+    world.until(lambda: bench.row().state == "running", "the start to be written down")
     assert controller.pid is not None
     os.kill(controller.pid, signal.SIGKILL)
     controller.join()

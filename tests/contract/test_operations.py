@@ -73,12 +73,13 @@ def test_a_silent_command_that_closed_its_output_still_has_a_deadline() -> None:
 
 def test_a_child_that_is_left_behind_is_not_waited_for_and_goes_on(tmp_path: Path) -> None:
     began = time.monotonic()
-    ended = run("sh", "-c", f"(sleep 2; touch {tmp_path / 'done'}) & echo done")
+    ended = run("sh", "-c", f"(sleep 6; touch {tmp_path / 'done'}) & echo done")
 
     assert (ended.exit_status, ended.output) == (0, "done\n")
-    assert time.monotonic() - began < 1.9
-    time.sleep(2)
-    assert (tmp_path / "done").exists()
+    assert time.monotonic() - began < 5.9
+    while not (tmp_path / "done").exists():
+        assert time.monotonic() - began < 60
+        time.sleep(0.1)
 
 
 @pytest.mark.parametrize("status", [124, 125, 126, 127, 137, 143])

@@ -179,7 +179,7 @@ def test_a_server_that_never_starts_the_command_ends_at_the_deadline() -> None:
             started = time.monotonic()
             with pytest.raises(DeadlinePassed):
                 transport.run(["true"], deadline=1.0)
-            assert time.monotonic() - started < 2.5
+            assert time.monotonic() - started < 10
 
 
 @needs_sshd

@@ -146,7 +146,7 @@ def slow_line(world: World) -> str:
         bench = world.second("deb2")
         bench.host = line.host
         seen = bench.look()
-    in_time = "in time" if seconds < 8 else f"after {seconds:.0f} s"
+    in_time = "in time" if seconds < 20 else f"after {seconds:.0f} s"
     return f"latency: {hurried} {in_time}, or {patient}; 64 kbit/s: {seen.reason or 'read whole'}"
 
 
@@ -331,5 +331,5 @@ def slow_drip(world: World) -> str:
         with listening(server) as port:
             there = replace(host, port=port)
             stages.add(_reason(partial(connect, there, login)))
-    ended = "at the deadline" if seconds < 5 else f"after {seconds:.0f} s"
+    ended = "at the deadline" if seconds < 20 else f"after {seconds:.0f} s"
     return f"command ended {ended}; servers that drip or say nothing: {', '.join(sorted(stages))}"

@@ -5,7 +5,22 @@ The implementations and their table are in `transports/`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from enum import StrEnum
+from typing import Literal, Protocol, runtime_checkable
+
+
+class WinrmAuth(StrEnum):
+    """How a login proves itself to a Windows host. CredSSP is none of them: it hands the password
+    to the host."""
+
+    KERBEROS = "kerberos"
+    """The worker's ticket cache; the default in a domain."""
+    NTLM = "ntlm"
+    """With channel binding on HTTPS."""
+    CERTIFICATE = "certificate"
+    """A client certificate, mapped to a local account on the host."""
+    BASIC = "basic"
+    """Only over HTTPS."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +41,17 @@ class Login:
     """Argv prefix that makes a command run as root, by sudo or doas; empty: the login is root."""
     become_password: str = field(default="", repr=False)
     """What sudo asks for; only where `become` is sudo. Sent on stdin alone, never in an argv."""
+    auth: WinrmAuth = WinrmAuth.NTLM
+    """Windows only, as is everything below but the last."""
+    password: str = field(default="", repr=False)
+    ca: str = ""
+    """PEM text of the authorities a Windows host's certificate may be signed by; empty: those this
+    machine trusts."""
+    certificate: str = ""
+    """PEM text of the client certificate, for `certificate`."""
+    certificate_key: str = field(default="", repr=False)
+    plain_http: bool = False
+    """HTTP instead of HTTPS, messages always encrypted: only where somebody opted in."""
     connect_seconds: float = 15.0
     """Bound on name lookup, connection, banner, key exchange and authentication together."""
 
@@ -81,4 +107,17 @@ class Transport(Protocol):
 
     def close(self) -> None:
         """Close the connection; never raises, may be called twice."""
+        ...
+
+
+@runtime_checkable
+class WindowsTransport(Transport, Protocol):
+    """A connection to a Windows host: commands are Windows', jobs are tasks of its scheduler.
+
+    `run_as_root` is `run`: the login is an administrator, or LoginRefused says that it is none.
+    """
+
+    @property
+    def is_windows(self) -> Literal[True]:
+        """Tells the two apart."""
         ...

@@ -1,0 +1,246 @@
+"""How a script of ours runs on a Windows host: one constant command, one request, one answer.
+
+The command line is always the same. Script and parameters travel on stdin as JSON data, so no
+parameter is ever read as PowerShell and no host's process log holds one. The answer is one line;
+both ways are checked against the JSON schemas in `contracts/`.
+"""
+
+import base64
+import binascii
+import gzip
+import hashlib
+import html
+import json
+import re
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any, NoReturn, cast
+
+from jsonschema import Draft202012Validator, ValidationError
+from jsonschema.validators import extend
+from referencing import Registry, Resource
+
+from wavemend.errors import ConnectionLost, HostAnswerInvalid, LoginRefused
+from wavemend.transport import CommandResult, Transport
+
+ANSWER_BOUND = 16_777_216
+"""Bytes of stdout: a full inventory of a host with 20 years of history is about 3 MB."""
+
+REQUEST_BOUND = 1_500_000
+"""Characters of a request as JSON: `ConvertFrom-Json` of PowerShell 5.1 stops at 2 MB."""
+
+SCRIPTS = (
+    *("boot", "clean_jobs", "facts", "forbid_job", "health", "job_status", "journal"),
+    *("list_points", "reboot", "remove_points", "start_job"),
+)
+"""Run in the WinRM session, within seconds."""
+
+WORKERS = ("chocolatey", "install", "nothing", "rollback", "scan", "snapshot")
+"""Run detached by the host's task scheduler, as SYSTEM; `start_job` carries their text."""
+
+_INCLUDE = re.compile(r"^# include: ([a-z_]+\.ps1)$", re.MULTILINE)
+_ANSWER_LINE = re.compile(rb"^WM1:([A-Za-z0-9+/=]+)\r?$", re.MULTILINE)
+_ACCESS_DENIED = "0x80070005"
+
+
+def _read(name: str) -> str:
+    return files("wavemend").joinpath("windows", "scripts", name).read_text(encoding="ascii")
+
+
+@cache
+def _text(file: str) -> str:
+    return _INCLUDE.sub(lambda found: _read(found[1]).rstrip("\n"), _read(file))
+
+
+def script_text(name: str) -> str:
+    """Return a script's constant text as it is sent. ValueError for a name that is none."""
+    if name not in SCRIPTS:
+        raise ValueError(f"{name!r} is no script; there are: {', '.join(SCRIPTS)}")
+    return _text(f"{name}.ps1")
+
+
+def worker_text(name: str) -> str:
+    """Return a worker's constant text, for `start_job`. ValueError for a name that is none."""
+    if name not in WORKERS:
+        raise ValueError(f"{name!r} is no worker; there are: {', '.join(WORKERS)}")
+    return _text(f"worker_{name}.ps1")
+
+
+def script_digests() -> Mapping[str, str]:
+    """Return the name of every script and worker by the SHA-256 (hex) of its UTF-8 text."""
+    texts = {name: script_text(name) for name in SCRIPTS}
+    texts |= {name: worker_text(name) for name in WORKERS}
+    return {hashlib.sha256(text.encode()).hexdigest(): name for name, text in texts.items()}
+
+
+def _bootstrap_argv() -> tuple[str, ...]:
+    # Windows refuses command lines above 32,767 characters; comments need not travel.
+    lines = (line.strip() for line in _read("bootstrap.ps1").splitlines())
+    text = "\n".join(line for line in lines if line and not line.startswith("#"))
+    encoded = base64.b64encode(text.encode("utf-16-le")).decode()
+    return (
+        *("powershell.exe", "-NoLogo", "-NoProfile", "-NonInteractive"),
+        *("-ExecutionPolicy", "Bypass", "-EncodedCommand", encoded),
+    )
+
+
+BOOTSTRAP_ARGV = _bootstrap_argv()
+"""The only command line that a call ever starts."""
+
+
+def call(
+    transport: Transport, script: str, params: Mapping[str, object], *, deadline: float
+) -> Mapping[str, object]:
+    """Run one of `SCRIPTS` on a host and return its answer, which fits `<script>.out.json`.
+
+    `deadline` in seconds. Raises HostAnswerInvalid when the host's answer is missing, is not in
+    the agreed form, or says that the script failed; LoginRefused when Windows denied it access;
+    ConnectionLost and what else the transport raises when the effect is unknown. ValueError for
+    parameters that are not in form: a bug.
+    """
+    fault = contract_fault(f"{script}.in", params)
+    if fault:
+        raise ValueError(f"parameters of {script}: {fault}")
+    result = transport.run_as_root(
+        BOOTSTRAP_ARGV,
+        stdin=request(script_text(script), params),
+        deadline=deadline,
+        bound=ANSWER_BOUND,
+    )
+    data = _data(_answer(result, script), script)
+    fault = contract_fault(f"{script}.out", data)
+    if fault:
+        raise HostAnswerInvalid(f"{script}: the host's answer is not in the agreed form: {fault}")
+    return cast("Mapping[str, object]", data)
+
+
+def request(script: str, params: Mapping[str, object]) -> bytes:
+    """Return what the bootstrap reads from stdin. ValueError when that is too much for a host."""
+    body = json.dumps({"script": script, "params": params})
+    if len(body) > REQUEST_BOUND:
+        raise ValueError(f"the request has {len(body)} characters, at most {REQUEST_BOUND} go")
+    return base64.b64encode(gzip.compress(body.encode(), mtime=0))
+
+
+def parse_json(text: str | bytes) -> object:
+    """Read JSON that a host wrote. ValueError with the reason for whatever is not plain JSON."""
+    try:
+        value: object = json.loads(text, parse_constant=_no_number)
+        json.dumps(value, ensure_ascii=False).encode()
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    except UnicodeError:
+        raise ValueError("text that stands for no characters") from None
+    return value
+
+
+def _no_number(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number")
+
+
+def _answer(result: CommandResult, script: str) -> Mapping[str, Any]:
+    """Return the envelope: the last answer line counts, what stands before it is noise."""
+    said = _said(result.stderr)
+    if result.dropped_bytes:
+        raise ConnectionLost(
+            f"{script}: {result.dropped_bytes} bytes of the answer were lost on the way",
+            hint="what the script did is unknown: look before repeating it",
+        )
+    lines = _ANSWER_LINE.findall(result.stdout)
+    if not lines:
+        raise HostAnswerInvalid(
+            f"{script}: no answer line in {len(result.stdout)} bytes of output; PowerShell "
+            f"ended with {result.exit_status}{': ' if said else ''}{said}",
+            hint="on the host: does powershell.exe start, in full language mode?",
+        )
+    try:
+        value = parse_json(base64.b64decode(lines[-1], validate=True))
+    except (ValueError, binascii.Error) as error:
+        raise HostAnswerInvalid(f"{script}: the answer line cannot be read: {error}") from None
+    fault = contract_fault("answer", value)
+    if fault:
+        raise HostAnswerInvalid(f"{script}: the answer line is not in the agreed form: {fault}")
+    return cast("Mapping[str, Any]", value)
+
+
+def _data(answer: Mapping[str, Any], script: str) -> object:
+    if answer["ok"]:
+        return answer["data"]
+    error = answer["error"] or {}
+    message, hresult = error.get("message", "no reason given"), error.get("hresult", "")
+    where = error.get("where", "").partition("\n")[0].strip()
+    detail = ", ".join(text for text in (hresult, where) if text)
+    said = f"{script} failed on the host: {message}{f' ({detail})' if detail else ''}"
+    if hresult == _ACCESS_DENIED:
+        raise LoginRefused(
+            said,
+            hint="the login must be an administrator of the host with an unfiltered token, see "
+            "LocalAccountTokenFilterPolicy in docs/how-to/patch-windows.md",
+        )
+    raise HostAnswerInvalid(said)
+
+
+def _said(stderr: bytes) -> str:
+    """Return the end of what PowerShell complained about, without its XML."""
+    text = stderr.decode(errors="replace")
+    plain, mark, xml = text.partition("#< CLIXML")
+    if mark:
+        errors = re.findall(r'<S S="Error">(.*?)</S>', xml, re.DOTALL)
+        unmarked = re.sub(
+            r"_x([0-9A-Fa-f]{4})_", lambda found: chr(int(found[1], 16)), "".join(errors)
+        )
+        text = f"{plain} {html.unescape(unmarked)}"
+    return " ".join(text.split())[-300:]
+
+
+def contract_fault(name: str, value: object) -> str:
+    """Say where and how a value breaks a contract; empty when it keeps it.
+
+    `name`: a file of `contracts/` without its ending (`facts.out`), or a definition of
+    `shared.json` (`answer`, `status`, `job`, …).
+    """
+    error = next(iter(_contract(name).iter_errors(value)), None)
+    if error is None:
+        return ""
+    place = "/".join(str(part) for part in error.absolute_path) or "the whole"
+    return f"{place}: {error.message[:300]}"
+
+
+@cache
+def _schemas() -> Mapping[str, Any]:
+    folder = files("wavemend").joinpath("windows", "contracts")
+    return {
+        file.name: json.loads(file.read_text(encoding="ascii"))
+        for file in folder.iterdir()
+        if file.name.endswith(".json")
+    }
+
+
+@cache
+def _contract(name: str) -> Any:
+    schemas = _schemas()
+    resources = ((key, Resource.from_contents(schema)) for key, schema in schemas.items())
+    registry: Registry[Any] = Registry().with_resources(resources)
+    file = f"{name}.json"
+    schema = schemas.get(file, {"$ref": f"shared.json#/$defs/{name}"})
+    return _strict()(schema, registry=registry)
+
+
+@cache
+def _strict() -> Any:
+    """Return a validator that takes a pattern for the whole text, and no 1.0 for a whole number.
+
+    By default `^[a-z]+$` lets a line break at the end pass, as Python's `$` does.
+    """
+
+    def whole(_validator: object, pattern: str, value: object, _schema: object) -> Any:
+        if isinstance(value, str) and not re.fullmatch(pattern.removesuffix("$"), value):
+            yield ValidationError(f"{value[:100]!r} does not match {pattern!r}")
+
+    def integer(_checker: object, value: object) -> bool:
+        return isinstance(value, int) and not isinstance(value, bool)
+
+    types = Draft202012Validator.TYPE_CHECKER.redefine("integer", integer)
+    extended: Any = extend
+    return extended(Draft202012Validator, {"pattern": whole}, type_checker=types)

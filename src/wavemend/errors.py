@@ -85,14 +85,15 @@ class HostPortClosed(HostUnreachable):
 
 
 class HostSilent(HostUnreachable):
-    """Something accepts the connection and does not speak SSH in time."""
+    """Something accepts the connection and does not speak the agreed protocol in time."""
 
     code = "WM304"
     reason = "silent"
 
 
 class HostKeyRefused(TransportError):
-    """The host key is unknown, changed or revoked: no credential was sent."""
+    """The host key is unknown, changed or revoked, or the certificate is not to be trusted: no
+    credential was sent."""
 
     code = "WM310"
     reason = "key"

@@ -18,6 +18,7 @@ from wavemend.declarations import Declaration
 from wavemend.documents import canonical, from_document, sha256, to_document
 from wavemend.errors import FleetError
 from wavemend.hosts import Host
+from wavemend.logins import LoginSpec
 from wavemend.policy.limits import NO_EMERGENCY_RULE, Budget, Dependency, EmergencyRule
 from wavemend.policy.profiles import Profile, RebootRule
 from wavemend.policy.settings import Policy
@@ -79,22 +80,6 @@ class Group:
     """Whose hosts it is limited to; empty: all companies'."""
     hosts: tuple[str, ...] = ()
     select: Selector | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoginSpec:
-    """How to log in. References only: secrets are resolved where the work is done."""
-
-    name: str
-    user: str
-    key: str
-    """Reference to the private key, or `agent:`."""
-    known_hosts: str = ""
-    ssh_config: str = ""
-    become: tuple[str, ...] = ("sudo", "-n", "--")
-    become_password: str = ""
-    """Reference to the password that sudo asks for; empty: it asks for none."""
-    connect_seconds: float = 15.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

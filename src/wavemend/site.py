@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 from wavemend.calendar.almanac import Almanac
 from wavemend.errors import FleetError, LoginRefused, SecretMissing
 from wavemend.execution.hands import Hands
-from wavemend.fleet import Fleet, LoginSpec
+from wavemend.fleet import Fleet
 from wavemend.hosts import Host
 from wavemend.ledger.store import Ledger, open_ledger
+from wavemend.logins import LoginSpec
 from wavemend.managers import MANAGERS, Manager
 from wavemend.references import resolve, uses_agent
-from wavemend.transport import Login, Transport
+from wavemend.transport import Login, Transport, WinrmAuth
 from wavemend.transports import TRANSPORTS
 
 if TYPE_CHECKING:
@@ -169,6 +170,12 @@ def _resolved(spec: LoginSpec, base: Path) -> Login:
         ssh_config=text(spec.ssh_config),
         become=() if spec.user == "root" else spec.become,
         become_password=text(spec.become_password).rstrip("\r\n"),
+        auth=WinrmAuth(spec.auth or WinrmAuth.NTLM),
+        password=text(spec.password).rstrip("\r\n"),
+        ca=text(spec.ca),
+        certificate=text(spec.certificate),
+        certificate_key=text(spec.certificate_key),
+        plain_http=spec.plain_http,
         connect_seconds=spec.connect_seconds,
     )
 

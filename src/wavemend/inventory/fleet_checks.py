@@ -6,10 +6,15 @@ from wavemend.inventory.calendar_checks import check_calendars
 from wavemend.inventory.fleet_schema import GroupForm, HostForm
 from wavemend.inventory.forms import SECTIONS, Forms
 from wavemend.inventory.inheritance import Inheritance, inheritance_of
+from wavemend.inventory.login_checks import check_logins
 from wavemend.inventory.policy_checks import check_policies
+from wavemend.inventory.ports import plain_logins, port_of
 from wavemend.inventory.problems import Place, Problem
 from wavemend.inventory.profile_checks import check_profiles
 from wavemend.inventory.wave_checks import check_waves, empty_waves
+
+_WINDOWS = ("windows_update",)
+"""Managers of Windows hosts; all others speak to a POSIX shell."""
 
 
 def check(forms: Forms) -> Iterator[Problem]:
@@ -20,6 +25,7 @@ def check(forms: Forms) -> Iterator[Problem]:
     yield from check_waves(forms)
     inheritance = inheritance_of(forms)
     yield from check_calendars(forms, inheritance)
+    yield from check_logins(forms)
     yield from _hosts(forms, inheritance)
     yield from _groups(forms)
     yield from _waivers(forms)
@@ -68,6 +74,10 @@ def _hosts(forms: Forms, inheritance: Inheritance) -> Iterator[Problem]:
                 "add approvers to the company"
             )
             yield forms.problem((*place, "critical"), what)
+        if inherited.manager and (inherited.manager in _WINDOWS) != (host.transport == "winrm"):
+            what = f"its profile's manager {inherited.manager} does not go with it"
+            way_out = "Windows hosts need transport: winrm and manager: windows_update"
+            yield forms.problem((*place, "transport"), f"{what}; {way_out}")
         yield from _same_machine(forms, machines, number, host)
 
 
@@ -89,7 +99,8 @@ def _same_machine(
         return
     key: tuple[str, ...] = ("local",)
     if host.transport != "local":
-        key = (host.tenant, host.transport, host.login, host.address, str(host.port))
+        port = port_of(host, plain_logins(forms.logins))
+        key = (host.tenant, host.transport, host.login, host.address, str(port))
     if key in machines:
         other = forms.hosts[machines[key]].name
         what = f"is the same machine as {other}; take one of the two out"

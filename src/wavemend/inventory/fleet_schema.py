@@ -17,7 +17,6 @@ from wavemend.inventory.calendar_schema import (
 )
 from wavemend.inventory.fields import (
     Address,
-    Argument,
     Compliance,
     CveName,
     Duration,
@@ -32,14 +31,12 @@ from wavemend.inventory.fields import (
     Members,
     Name,
     Reason,
-    Reference,
     Selection,
     Text,
-    TextReference,
-    User,
     Zone,
 )
 from wavemend.inventory.form import Form, schema_of
+from wavemend.inventory.login_schema import LoginForm
 from wavemend.inventory.policy_schema import (
     BudgetForm,
     DependencyForm,
@@ -89,35 +86,6 @@ class TenantForm(Form):
     )
 
 
-class LoginForm(Form):
-    """How to log in to hosts. References only, never a secret."""
-
-    name: Name = Field(description="`default` serves hosts that name none.")
-    user: User = Field(description="Account on the host.")
-    key: Reference = Field(
-        description=(
-            'Private key: `file:` (relative to this file), `env:`, `command:`, or `"agent:"`, '
-            "which needs the quotes."
-        )
-    )
-    known_hosts: TextReference = Field(
-        default="", description="OpenSSH known_hosts. A host neither here nor pinned is refused."
-    )
-    ssh_config: TextReference = Field(
-        default="", description="OpenSSH client configuration, for jump hosts."
-    )
-    become: list[Argument] = Field(
-        default=["sudo", "-n", "--"], description="Argv prefix that runs as root; [] as root."
-    )
-    become_password: Reference = Field(
-        default="",
-        description="Password that sudo asks for; then `become` is `[sudo]` without `-n`.",
-    )
-    connect_seconds: float = Field(
-        default=15.0, gt=0, le=300, description="Bound on connection and login together."
-    )
-
-
 class HostForm(Form):
     """A machine."""
 
@@ -126,8 +94,15 @@ class HostForm(Form):
     address: Address = Field(
         default="", description="Name or IP address; needed for every transport but local."
     )
-    port: int = Field(default=22, ge=1, le=65535, description="TCP port.")
-    transport: Literal["ssh", "local"] = Field(default="ssh", description="How it is reached.")
+    port: int | None = Field(
+        default=None,
+        ge=1,
+        le=65535,
+        description="TCP port; without it 22, over WinRM 5986, or 5985 with `plain_http`.",
+    )
+    transport: Literal["ssh", "local", "winrm"] = Field(
+        default="ssh", description="How it is reached."
+    )
     login: Name = Field(default="default", description="The login to use.")
     host_keys: list[HostKey] = Field(
         default=[], description="Pinned keys. Without any, known_hosts of the login must hold one."

@@ -11,7 +11,6 @@ from wavemend.fleet import (
     Approver,
     FeedSettings,
     Fleet,
-    LoginSpec,
     Tenant,
 )
 from wavemend.hosts import Host
@@ -25,18 +24,20 @@ from wavemend.inventory.calendar_windows import windows_of
 from wavemend.inventory.fleet_schema import (
     FeedsForm,
     HostForm,
-    LoginForm,
     WaiverForm,
 )
 from wavemend.inventory.forms import Forms
 from wavemend.inventory.inheritance import Inherited, group_of, inheritance_of
+from wavemend.inventory.login_schema import LoginForm
 from wavemend.inventory.policy_values import (
     budget_of,
     dependency_of,
     emergency_of,
     policy_of,
 )
+from wavemend.inventory.ports import plain_logins, port_of
 from wavemend.inventory.profile_values import profile_of
+from wavemend.logins import LoginSpec
 from wavemend.policy.waivers import Waiver
 
 
@@ -52,7 +53,11 @@ def build(forms: Forms, path: str, managers: Iterable[Declaration]) -> Fleet:
     """Return the fleet of forms in which no problem was found, with its declared managers."""
     inheritance = inheritance_of(forms)
     zones = {form.name: form.zone for form in forms.tenants.values()}
-    hosts = _sorted(_host(form, inheritance.of(form), zones) for form in forms.hosts.values())
+    plain = plain_logins(forms.logins)
+    hosts = _sorted(
+        _host(form, port_of(form, plain), inheritance.of(form), zones)
+        for form in forms.hosts.values()
+    )
     tenants = (
         Tenant(
             name=form.name,
@@ -128,6 +133,7 @@ def _feeds(form: FeedsForm) -> FeedSettings:
 
 def _host(
     form: HostForm,
+    port: int,
     inherited: Inherited,
     zones: Mapping[str, str],
 ) -> Host:
@@ -135,7 +141,7 @@ def _host(
         name=form.name,
         tenant=form.tenant,
         address=form.address,
-        port=form.port,
+        port=port,
         transport=form.transport,
         login=form.login,
         host_keys=tuple(form.host_keys),
@@ -163,5 +169,11 @@ def _login(form: LoginForm) -> LoginSpec:
         ssh_config=form.ssh_config,
         become=tuple(form.become),
         become_password=form.become_password,
+        auth="" if form.auth is None else form.auth.value,
+        password=form.password,
+        ca=form.ca,
+        certificate=form.certificate,
+        certificate_key=form.certificate_key,
+        plain_http=form.plain_http,
         connect_seconds=form.connect_seconds,
     )

@@ -21,12 +21,12 @@ from wavemend.inventory.fleet_schema import (
     FleetFile,
     GroupForm,
     HostForm,
-    LoginForm,
     ManagerForm,
     TenantForm,
     WaiverForm,
 )
 from wavemend.inventory.form import Form
+from wavemend.inventory.login_schema import LoginForm
 from wavemend.inventory.policy_schema import BudgetForm, DependencyForm, PolicyForm, SourceForm
 from wavemend.inventory.problems import Place, Problem, shown, suggestion
 from wavemend.inventory.profile_schema import ProfileForm

@@ -95,10 +95,10 @@ class Inheritance:
             window=resolved.value("window", str),
             manager=profile.manager,
             critical=resolved.value("critical", bool),
-            options=ManagerOptions(
+            options=replace(
+                profile.options,
                 conffiles=Conffiles(resolved.value("conffiles", str)),
                 services=Services(resolved.value("services", str)),
-                sources=profile.options.sources,
             ),
             own=own,
             resolved=resolved,

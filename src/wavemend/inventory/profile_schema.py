@@ -16,6 +16,9 @@ from wavemend.inventory.fields import (
 from wavemend.inventory.form import Form
 from wavemend.manager_names import MANAGER_NAMES
 
+WINDOWS_UPDATE = "windows_update"
+"""The manager of Windows hosts, of which other things hold."""
+
 
 class GateForm(Form):
     """What must have been observed in a wave before the next one may start."""
@@ -103,7 +106,8 @@ class RestorePointForm(Form):
         default="package_versions",
         description=(
             "`package_versions` (old versions can still be had), `snapper`, `btrfs`, `lvm`, "
-            "`zfs`, `libvirt`, or `commands` of your own."
+            "`zfs`, `libvirt`, `windows` (the default with windows_update), or `commands` of your "
+            "own."
         ),
     )
     required: bool = Field(
@@ -142,7 +146,9 @@ class RebootsForm(Form):
         default="defer", description="With something that asks not to be shut down."
     )
     back_within: Duration = Field(
-        default="10m", validate_default=True, description="Longest wait for the next boot."
+        default="10m",
+        validate_default=True,
+        description="Longest wait for the next boot; with windows_update 60m by default.",
     )
     stable_for: Duration = Field(
         default="0m",
@@ -231,8 +237,19 @@ class ProfileForm(Form):
     services: Literal["list", "restart"] = Field(
         default="list", description="Services that still run replaced files after an update."
     )
-    sources: list[Literal["flatpak", "snap"]] = Field(
-        default=[], description="Managers beside the main one, where their tools are installed."
+    sources: list[Literal["chocolatey", "flatpak", "snap"]] = Field(
+        default=[],
+        description=(
+            "Managers beside the main one, where their tools are installed; `chocolatey` with "
+            "windows_update, the others with all the others."
+        ),
+    )
+    update_kinds: list[Literal["definitions", "drivers", "feature-updates", "previews"]] = Field(
+        default=[],
+        description=(
+            "Only windows_update: what is taken besides security and critical updates, rollups "
+            "and ordinary updates."
+        ),
     )
     power_on: list[Argument] = Field(
         default=[], description="Run on the worker for a host that is off at preflight."

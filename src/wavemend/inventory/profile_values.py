@@ -1,12 +1,13 @@
 """From the checked form of a profile to its value."""
 
+from datetime import timedelta
+
 from wavemend.hosts import Conffiles, ManagerOptions, Services
 from wavemend.inventory.profile_schema import (
+    WINDOWS_UPDATE,
     HookForm,
     ProbeForm,
     ProfileForm,
-    RebootsForm,
-    RestorePointForm,
     WaveForm,
 )
 from wavemend.policy.care import (
@@ -31,6 +32,9 @@ from wavemend.policy.profiles import (
     WaveRule,
 )
 
+_WINDOWS_BACK_WITHIN = timedelta(minutes=60)
+"""A cumulative update goes on being installed while its host shuts down and starts."""
+
 
 def profile_of(form: ProfileForm) -> Profile:
     """Return the profile a form declares."""
@@ -51,9 +55,9 @@ def profile_of(form: ProfileForm) -> Profile:
         after_hooks=tuple(tuple(argv) for argv in form.after_hooks),
         probes=tuple(_probe(probe) for probe in form.probes),
         hooks=tuple(_hook(hook) for hook in form.hooks),
-        restore_point=_restore_point(form.restore_point),
+        restore_point=_restore_point(form),
         roll_back=RollBack(form.roll_back),
-        reboots=_reboots(form.reboots),
+        reboots=_reboots(form),
         separate_reboots=form.separate_reboots,
         unready=Unready(form.unready),
         options=options_of(form),
@@ -86,6 +90,7 @@ def options_of(form: ProfileForm) -> ManagerOptions:
         conffiles=Conffiles(form.conffiles),
         services=Services(form.services),
         sources=tuple(sorted(set(form.sources))),
+        update_kinds=tuple(sorted(set(form.update_kinds))),
     )
 
 
@@ -117,9 +122,11 @@ def _hook(form: HookForm) -> HostHook:
     )
 
 
-def _restore_point(form: RestorePointForm) -> RestorePointRule:
+def _restore_point(profile: ProfileForm) -> RestorePointRule:
+    form = profile.restore_point
+    is_windows = profile.manager == WINDOWS_UPDATE and "kind" not in form.model_fields_set
     return RestorePointRule(
-        kind=form.kind,
+        kind="windows" if is_windows else form.kind,
         required=form.required,
         of=form.of,
         keep=form.keep,
@@ -130,11 +137,19 @@ def _restore_point(form: RestorePointForm) -> RestorePointRule:
     )
 
 
-def _reboots(form: RebootsForm) -> RebootManners:
+def back_within_of(profile: ProfileForm) -> timedelta:
+    """Return how long a profile's hosts may take to come back from a restart."""
+    form = profile.reboots
+    is_windows = profile.manager == WINDOWS_UPDATE and "back_within" not in form.model_fields_set
+    return _WINDOWS_BACK_WITHIN if is_windows else form.back_within
+
+
+def _reboots(profile: ProfileForm) -> RebootManners:
+    form = profile.reboots
     return RebootManners(
         users=Presence(form.users),
         inhibitors=Presence(form.inhibitors),
-        back_within=form.back_within,
+        back_within=back_within_of(profile),
         stable_for=form.stable_for,
         window=form.window,
     )

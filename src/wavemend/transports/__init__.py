@@ -22,5 +22,15 @@ def _local(host: Host, login: Login) -> Transport:
     return connect(host, login)
 
 
-TRANSPORTS: Mapping[str, Callable[[Host, Login], Transport]] = {"local": _local, "ssh": _ssh}
+def _winrm(host: Host, login: Login) -> Transport:
+    from wavemend.transports.winrm import connect
+
+    return connect(host, login)
+
+
+TRANSPORTS: Mapping[str, Callable[[Host, Login], Transport]] = {
+    "local": _local,
+    "ssh": _ssh,
+    "winrm": _winrm,
+}
 """Imported when first used: paramiko alone costs a tenth of a second at start."""

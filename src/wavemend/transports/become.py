@@ -13,8 +13,8 @@ from typing import Protocol
 
 from wavemend.errors import LoginRefused
 from wavemend.transport import CommandResult, Login
+from wavemend.transports.login_guard import LoginGuard
 from wavemend.transports.output import readable
-from wavemend.transports.ssh_guard import LoginGuard
 
 SAYS_NO: Mapping[str, tuple[bytes, ...]] = {
     "sudo": (

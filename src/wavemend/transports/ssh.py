@@ -1,10 +1,11 @@
 """SSH by paramiko: pinned host keys, bounded waits, one connection for all commands of a visit.
 
 What decides is in the neighbours: `ssh_route` (which way), `ssh_known_hosts` (which key),
-`ssh_handshake` (in which order), `ssh_guard` (how many at once), `ssh_exec` (one command).
+`ssh_handshake` (in which order), `login_guard` (how many at once), `ssh_exec` (one command).
 """
 
 import random
+import socket
 import threading
 import time
 from collections.abc import Sequence
@@ -20,11 +21,13 @@ from wavemend.errors import (
 from wavemend.hosts import Host
 from wavemend.transport import OUTPUT_BOUND, CommandResult, Login
 from wavemend.transports.become import Root, become_argv
+from wavemend.transports.bounds import Budget
+from wavemend.transports.login_guard import ConnectLimiter, LoginGuard
 from wavemend.transports.output import quote, readable
+from wavemend.transports.sockets import Place, open_socket
 from wavemend.transports.ssh_bastions import Bastion, BastionPool
 from wavemend.transports.ssh_exec import run_command
-from wavemend.transports.ssh_guard import ConnectLimiter, LoginGuard
-from wavemend.transports.ssh_handshake import LOG, Budget, Link, log_in, open_socket, shake_hands
+from wavemend.transports.ssh_handshake import LOG, Link, log_in, shake_hands
 from wavemend.transports.ssh_keys import credential_id, offered_keys
 from wavemend.transports.ssh_known_hosts import HostTrust, normal_key, parse_known_hosts
 from wavemend.transports.ssh_route import Hop, route
@@ -145,7 +148,7 @@ def _open(hop: Hop, login: Login, bastion: Bastion | None) -> tuple[Link, str]:
     trust = _trust(hop, login)
     with offered_keys(login) as keys, LIMITER.slot():
         budget = Budget(login.connect_seconds)
-        sock = _channel(hop, bastion, budget) if bastion else open_socket(hop, budget)
+        sock = _channel(hop, bastion, budget) if bastion else _socket(hop, budget)
         link = Link(sock, paramiko.Transport(sock))
         try:
             link.transport.set_log_channel(LOG)
@@ -173,6 +176,10 @@ def _trust(hop: Hop, login: Login) -> HostTrust:
             hint="write `<type> <base64>` as in /etc/ssh/ssh_host_ed25519_key.pub",
         ) from error
     return HostTrust(accepted=pins, revoked=listed.revoked, has_authority=False)
+
+
+def _socket(hop: Hop, budget: Budget) -> socket.socket:
+    return open_socket(Place(hop.address, hop.port, "sshd"), budget)
 
 
 def _channel(hop: Hop, bastion: Bastion, budget: Budget) -> paramiko.Channel:

@@ -3,17 +3,15 @@
 import select
 import threading
 import time
-from dataclasses import dataclass
 
 import paramiko
 
 from wavemend.errors import (
-    ConnectionLost,
-    DeadlinePassed,
     HostAnswerInvalid,
     TransportError,
 )
 from wavemend.transport import STDERR_BOUND, CommandResult
+from wavemend.transports.bounds import Bounds
 from wavemend.transports.output import BoundedOutput, readable
 from wavemend.transports.ssh_handshake import Link
 
@@ -101,46 +99,6 @@ class Exchange:
                 self._stdin_open = False
         except OSError:
             self._stdin_open = False  # the command closed its stdin: its exit status will tell
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """Whose command it is and until when it may take, for decisions and for messages."""
-
-    host: str
-    deadline: float
-    started: float
-
-    @property
-    def ends_at(self) -> float:
-        """The end of the deadline, by the monotonic clock."""
-        return self.started + self.deadline
-
-    @property
-    def passed(self) -> bool:
-        """True from the end of the deadline on."""
-        return time.monotonic() >= self.ends_at
-
-    def late(self) -> DeadlinePassed:
-        """Return the error for a command whose end was not seen in time."""
-        return DeadlinePassed(
-            f"{self.host}: the command did not end within {self.deadline:g} s; the connection was"
-            " closed and what happened on the host is unknown",
-            hint="look at the host before repeating anything",
-        )
-
-    def lost(self, words: str) -> TransportError:
-        """Return the error for a command whose end was not seen; late where time ran out as well.
-
-        The watchdog closes the connection at the deadline, which looks like a loss first.
-        """
-        if self.passed:
-            return self.late()
-        return ConnectionLost(
-            f"{self.host}: {words or 'the connection was lost'}; what happened on the host is"
-            " unknown",
-            hint="look at the host before repeating anything",
-        )
 
 
 def run_command(

@@ -1,39 +1,29 @@
-"""From nothing to a logged-in connection: socket, host key, login; each step bounded and named.
+"""From a socket to a logged-in connection: host key, login; each step bounded and named.
 
 The order is the safety: the host key is compared before anything about the login is sent.
 """
 
 import contextlib
-import errno
-import ipaddress
 import logging
-import queue
 import socket
 import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
 
 import paramiko
 
 from wavemend.errors import (
     HostAnswerInvalid,
     HostKeyRefused,
-    HostNameUnknown,
-    HostPortClosed,
     HostSilent,
     HostUnreachable,
     LoginRefused,
     TransportError,
 )
+from wavemend.transports.bounds import Budget
 from wavemend.transports.output import readable
 from wavemend.transports.ssh_known_hosts import KEY_TYPES, HostTrust, fingerprint
 from wavemend.transports.ssh_route import Hop
-
-USER_TIMEOUT_MS = 10_000
-"""Unacknowledged data older than this ends the connection: a silent partition is seen after some
-16 s instead of hanging for minutes (measured)."""
 
 KEEPALIVE_SECONDS = 5
 """A quiet connection sends something this often, so that USER_TIMEOUT_MS has data to judge by."""
@@ -63,25 +53,6 @@ LOG = "wavemend.transports.paramiko"
 logging.getLogger(LOG).setLevel(logging.CRITICAL)
 
 
-Answer = TypeVar("Answer")
-
-
-class Budget:
-    """What is left of the time for one connection, by the monotonic clock."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-        self._ends_at = time.monotonic() + seconds
-
-    def left(self) -> float:
-        """Return the seconds left, never below zero."""
-        return max(0.0, self._ends_at - time.monotonic())
-
-    def extend(self, seconds: float) -> None:
-        """Give back time spent waiting for ourselves."""
-        self._ends_at += seconds
-
-
 @dataclass(slots=True)
 class Link:
     """A connection being set up; `close` ends its socket and its threads at any stage."""
@@ -105,85 +76,6 @@ class Link:
         on_close, self.on_close = self.on_close, None
         if on_close is not None:
             on_close()
-
-
-def open_socket(hop: Hop, budget: Budget) -> socket.socket:
-    """Connect to a hop, trying each of its addresses within the budget."""
-    addresses = _look_up(hop, budget)
-    failure: OSError | None = None
-    for tried, (family, address) in enumerate(addresses):
-        sock = socket.socket(family, socket.SOCK_STREAM)
-        try:
-            sock.settimeout(max(0.001, budget.left() / (len(addresses) - tried)))
-            _tune(sock)
-            sock.connect(address)
-        except OSError as error:
-            sock.close()
-            failure = error
-        else:
-            return sock
-    raise _no_connection(hop, failure, budget)
-
-
-def _tune(sock: socket.socket) -> None:
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux only; elsewhere the deadline alone bounds
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
-
-
-def _no_connection(hop: Hop, failure: OSError | None, budget: Budget) -> HostUnreachable:
-    if isinstance(failure, ConnectionRefusedError):
-        return HostPortClosed(
-            f"{hop}: the machine answers and the port is closed",
-            hint="is sshd running, and on this port?",
-        )
-    if isinstance(failure, TimeoutError) or (failure and failure.errno == errno.ETIMEDOUT):
-        return HostUnreachable(f"{hop}: no answer within {budget.seconds:g} s")
-    return HostUnreachable(f"{hop}: no connection: {failure}")
-
-
-def _look_up(hop: Hop, budget: Budget) -> list[tuple[int, tuple[Any, ...]]]:
-    """Resolve a name within the budget: the system's resolver has no time-out of its own."""
-    try:
-        literal = ipaddress.ip_address(hop.address)
-    except ValueError:
-        pass
-    else:
-        family = socket.AF_INET if literal.version == 4 else socket.AF_INET6
-        return [(family, (hop.address, hop.port))]
-    try:
-        found = _bounded(
-            lambda: socket.getaddrinfo(hop.address, hop.port, type=socket.SOCK_STREAM),
-            budget.left(),
-        )
-    except TimeoutError:
-        raise HostNameUnknown(
-            f"{hop}: the name was not resolved within {budget.seconds:g} s",
-            hint="check the name servers of this machine",
-        ) from None
-    except (OSError, UnicodeError) as error:
-        raise HostNameUnknown(f"{hop}: the name does not resolve: {error}") from error
-    return [(family, address) for family, _, _, _, address in found]
-
-
-def _bounded(call: Callable[[], Answer], seconds: float) -> Answer:
-    """Run a call that cannot be bounded itself; one that hangs is left to a daemon thread."""
-    answer: queue.SimpleQueue[Answer | OSError | UnicodeError] = queue.SimpleQueue()
-
-    def work() -> None:
-        try:
-            answer.put(call())
-        except (OSError, UnicodeError) as error:
-            answer.put(error)
-
-    threading.Thread(target=work, name="wavemend-name-lookup", daemon=True).start()
-    try:
-        got = answer.get(timeout=seconds)
-    except queue.Empty:
-        raise TimeoutError from None
-    if isinstance(got, OSError | UnicodeError):
-        raise got
-    return got
 
 
 def shake_hands(link: Link, hop: Hop, trust: HostTrust, budget: Budget) -> str:

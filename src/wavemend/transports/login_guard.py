@@ -13,7 +13,8 @@ REFUSALS_ALLOWED = 3
 
 CONNECTS_AT_ONCE = 16
 """Connections being set up at the same time: sshd drops bursts above 10 (MaxStartups 10:30:100)
-on one server, and setting one up takes some 30 ms, so that more brings nothing."""
+on one server, domain controllers answer each login over WinRM, and setting one up takes some
+30 ms, so that more brings nothing."""
 
 
 @dataclass(slots=True)

@@ -4,6 +4,7 @@ Values and lookups only. A CVE that no feed scored is *unscored*, never 0; a CVE
 is still a value. What each field means is decided by the feeds in `feeds/`.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -18,6 +19,12 @@ def cve_order(cve: str) -> tuple[int, int]:
     if year.isdecimal() and number.isdecimal():
         return int(year), int(number)
     return 9999, 0
+
+
+def any_restart(words: Iterable[bool | None]) -> bool | None:
+    """Return what several words on a restart come to: one yes is enough, a no beats silence."""
+    said = set(words) - {None}
+    return True in said if said else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,6 +178,8 @@ class Advisory:
     """The distribution says: no security impact in its build. Shown apart, but counted."""
     note: str = ""
     """What else a person must know: why there is no fix, which subscription."""
+    restart: bool | None = None
+    """Whether its host must restart for the fix; None: the vendor does not say, or `maybe`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

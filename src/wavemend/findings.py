@@ -182,25 +182,24 @@ def scheme_of(finding: Finding) -> Scheme:
 
 
 def reaches(
-    update: PendingUpdate,
-    fixed: str,
-    by_name: Mapping[tuple[str, str], InstalledPackage],
-    *,
-    scheme: Scheme = Scheme.DEB,
+    update: PendingUpdate, finding: Finding, by_name: Mapping[tuple[str, str], InstalledPackage]
 ) -> bool | None:
     """Say whether an update brings at least the fixed version; None: that cannot be said.
 
     A Debian repository's offer names the binary's version. It stands for the source's only where
     the two agree today; a few sources number their binaries apart.
     """
-    candidate = update.candidate
+    if finding.fixed is None:
+        return None
+    scheme, builds = scheme_of(finding), dict(update.builds)
+    candidate = builds.get(finding.package, update.candidate)
     if scheme is Scheme.DEB:
         package = by_name.get((update.name, update.arch)) or by_name.get((update.name, "all"))
         if package is not None and not numbered_as_source(package):
             return None
         candidate = without_binary_rebuild(candidate)
     try:
-        return key_of(scheme, candidate) >= key_of(scheme, fixed)
+        return key_of(scheme, candidate) >= key_of(scheme, finding.fixed)
     except ValueError:
         return None
 

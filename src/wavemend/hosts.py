@@ -33,7 +33,10 @@ class ManagerOptions:
     conffiles: Conffiles = Conffiles.KEEP
     services: Services = Services.LIST
     sources: tuple[str, ...] = ()
-    """Managers beside the main one, sorted: `flatpak`, `snap`."""
+    """Managers beside the main one, sorted: `flatpak`, `snap`; `chocolatey` on Windows."""
+    update_kinds: tuple[str, ...] = ()
+    """Windows only: kinds of updates that are taken besides security, critical and rollups, sorted:
+    `definitions`, `drivers`, `feature-updates`, `previews`."""
 
 
 DEFAULT_OPTIONS = ManagerOptions()
@@ -132,6 +135,11 @@ class PendingUpdate:
     """What the repository's own signed metadata says it fixes; empty where it says nothing."""
     advisories: tuple[str, ...] = ()
     """The repository's names of those statements, e.g. `RHSA-2024:1234`."""
+    builds: tuple[tuple[str, str], ...] = ()
+    """Product and build it is raised to, sorted, where the update is no package with a version of
+    its own: `("windows-server-2022", "10.0.20348.4773")` for KB5075906."""
+    restart: bool | None = None
+    """Whether its host must restart for it; None: nobody says, or `maybe`."""
 
     @property
     def not_taken(self) -> str:
@@ -224,12 +232,25 @@ class Facts:
     simulated: bool = False
 
     @property
+    def system(self) -> str:
+        """Id and version of its operating system, `debian 12`.
+
+        Of Windows its product, `windows-server-2022`: its version is a build, and every month
+        another one.
+        """
+        if self.os_id == "windows" and self.codename:
+            return self.codename
+        return f"{self.os_id} {self.os_version}".strip()
+
+    @property
     def release_keys(self) -> tuple[str, ...]:
         """Names under which feeds speak of this host's release, the most exact first.
 
         Debian 12: `bookworm`, `debian-12`. AlmaLinux 9.4: `almalinux-9.4`, `almalinux-9`.
         """
         version = self.os_version
+        if self.os_id == "windows":  # of its build, the first numbers name no release
+            return (self.codename,) if self.codename else ()
         major = version.partition(".")[0]
         if not version:  # a rolling release
             return tuple(name for name in (self.codename, self.os_id) if name)

@@ -12,6 +12,7 @@ from wavemend.documents import from_document, sha256, to_document
 from wavemend.errors import PlanError
 from wavemend.outcomes import Outcome, PackageOutcome
 from wavemend.packages import Target
+from wavemend.windows.titles import title_of
 
 SCHEMA = "wavemend.plan/1"
 
@@ -30,6 +31,15 @@ class PlannedPackage:
     cves: tuple[str, ...] = ()
     after_pilot: bool = False
     """True: its host begins only once a pilot of this plan ended well with exactly this version."""
+    builds: tuple[tuple[str, str], ...] = ()
+    """Products and the builds that prove the update is there, see `PendingUpdate.builds`."""
+    restart: bool | None = None
+    """Whether the host must restart for it; None: nobody says."""
+
+    @property
+    def title(self) -> str:
+        """What Windows Update calls it; empty for packages, whose names say enough."""
+        return title_of(self.arch, self.origin)
 
     def as_target(self) -> Target:
         """Return what the package manager is asked for."""
@@ -46,6 +56,8 @@ class LeftOut:
     candidate: str
     outcome: PackageOutcome
     reason: str
+    title: str = ""
+    """As `PlannedPackage.title`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +75,7 @@ class PlannedHost:
     left_out: tuple[LeftOut, ...] = ()
     reboot: str = "never"
     system: str = ""
-    """Id and version of its operating system, `debian 12`."""
+    """Its operating system, as `Facts.system` says."""
     takes_seconds: int = 0
     """How long its change is expected to take; 0: nobody estimated it."""
     at_most_seconds: int = 0
@@ -115,6 +127,7 @@ class ExcludedHost:
     name: str
     outcome: Outcome
     reason: str
+    simulated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,7 +34,7 @@ def server(build: str, module: str = "") -> Facts:
     product = InstalledPackage(
         name=PRODUCT, version=build, arch="x64", source="", source_version="", module=module
     )
-    return replace(facts(product, codename=""), os_id="windows-server", os_version="2022")
+    return replace(facts(product, codename=PRODUCT), os_id="windows", os_version=build)
 
 
 def test_a_build_below_the_fixed_one_is_a_finding() -> None:

@@ -7,6 +7,9 @@ from wavemend.hosts import Facts, InstalledPackage
 from wavemend.matching.statements import Judgement
 from wavemend.matching.units import Doubt, Unit
 
+_WHOLE_ARCHES = frozenset({"chocolatey"})
+"""Sources that know no architectures."""
+
 
 def source_beside(package: InstalledPackage) -> str:
     """Return the source beside the package manager that a package is from: `flatpak`, `snap`.
@@ -14,7 +17,7 @@ def source_beside(package: InstalledPackage) -> str:
     Their architectures begin with it. No distribution speaks of them, whatever they are called.
     """
     source, slash, _ = package.arch.partition("/")
-    return source if slash else ""
+    return source if slash or source in _WHOLE_ARCHES else ""
 
 
 def beside_doubts(installed: Iterable[InstalledPackage]) -> list[Doubt]:

@@ -40,8 +40,14 @@ from wavemend.matching.statements import (
 )
 from wavemend.matching.told import told_lacks, unique
 from wavemend.matching.units import Build, Doubt, Layout, Reader, Unit
-from wavemend.matching.windows import WindowsReader
+from wavemend.matching.windows import (
+    Numbers,
+    WindowsReader,
+    statements_on,
+    understood,
+)
 from wavemend.versions import Scheme, order_name
+from wavemend.windows.products import is_windows
 
 READERS: Mapping[Scheme, Callable[[], Reader]] = MappingProxyType(
     {
@@ -105,6 +111,8 @@ class Matcher:
         self._said = lru_cache(_CACHED_NAMES)(self._statements)
         self._chosen = lru_cache(_CACHED_NAMES)(self._choose)
         self._judged = lru_cache(_CACHED_UNITS)(self._judge)
+        windows = {name for name, scheme in self._schemes.items() if scheme is Scheme.WINDOWS}
+        self._numbers = Numbers(intelligence, windows)
 
     def match(self, host: Host, facts: Facts, *, today: date) -> HostFindings:
         """Return each fix a host lacks, and each package that could not be judged.
@@ -113,7 +121,16 @@ class Matcher:
         not clean.
         """
         with _uncollected():
-            return self._match(host, facts, today)
+            return self._match(host, self.understood(facts), today)
+
+    def understood(self, facts: Facts) -> Facts:
+        """Return the facts, pending updates that are no packages with what feeds say of them.
+
+        Only Windows has such: all other facts come back as they are.
+        """
+        if not facts.pending or self._schemes.get(facts.codename) is not Scheme.WINDOWS:
+            return facts
+        return understood(facts, self._numbers.on(facts))
 
     def _match(self, host: Host, facts: Facts, today: date) -> HostFindings:
         every = _unpacked(facts)
@@ -151,20 +168,25 @@ class Matcher:
         by_name = {(item.name, item.arch): item for item in installed}
 
         def is_spoken_of(update: PendingUpdate, about: str) -> bool:
-            package = by_name.get((update.name, update.arch))
-            if scheme is None or package is None:
+            if scheme is None:
                 return False
             context = Context(releases, scheme, self._dates)
-            builds = self._placed(releases, _described(package))
-            for build in () if isinstance(builds, str) else builds:
-                unit = Unit(build.known_as, build.by_name, (build,), ())
-                said = self._said(releases, build.known_as, build.by_name)
-                if speaks(subject_of(unit, build), said, context, about):
-                    return True
+            for package in _raised(update, by_name):
+                builds = self._placed(releases, _described(package))
+                for build in () if isinstance(builds, str) else builds:
+                    unit = Unit(build.known_as, build.by_name, (build,), ())
+                    said = self._said(releases, build.known_as, build.by_name)
+                    if speaks(subject_of(unit, build), said, context, about):
+                        return True
             return False
 
+        def sources(update: PendingUpdate) -> tuple[Advisory, ...]:
+            if scheme is not Scheme.WINDOWS:
+                return ()
+            return statements_on(update, self._numbers.on(facts))
+
         order = order_name(scheme) if scheme is not None else ""
-        return unique(told_lacks(facts, is_spoken_of, order))
+        return unique(told_lacks(facts, is_spoken_of, order, sources))
 
     def _compare(
         self, facts: Facts, installed: Sequence[InstalledPackage], releases: tuple[str, ...]
@@ -221,9 +243,12 @@ class Matcher:
     def _statements(
         self, releases: tuple[str, ...], name: str, by_name: bool
     ) -> tuple[Advisory, ...]:
+        places = releases
+        if self._schemes[releases[0]] is Scheme.WINDOWS and not is_windows(name):
+            places = (*releases, name)  # what is no part of a Windows is a release of its own
         return tuple(
             advisory
-            for release in releases
+            for release in places
             for advisory in self._intelligence.advisories_for(release, name)
             if advisory.by_source is not by_name
         )
@@ -256,6 +281,16 @@ def _unpacked(facts: Facts) -> list[InstalledPackage]:
         whole = set(every)
         every += [item for item in facts.broken if is_unpacked(item) and item not in whole]
     return sorted(every, key=lambda item: (item.name, item.arch, item.version))
+
+
+def _raised(
+    update: PendingUpdate, by_name: Mapping[tuple[str, str], InstalledPackage]
+) -> list[InstalledPackage]:
+    """Return the installed packages that an update replaces, or raises to another build."""
+    package = by_name.get((update.name, update.arch))
+    products = {product for product, _ in update.builds}
+    raised = [item for item in by_name.values() if item.name in products] if products else []
+    return raised if package is None else [package, *raised]
 
 
 def _unit(layout: Layout, key: tuple[str, bool, bool], builds: Sequence[Build]) -> Unit:

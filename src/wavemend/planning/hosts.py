@@ -23,6 +23,7 @@ from wavemend.policy.profiles import Profile, RebootRule, Updates
 from wavemend.policy.resolving import Settings, settings_of_profile
 from wavemend.readiness import judge_look, outcome_of
 from wavemend.scoring import RankedUpdate
+from wavemend.windows.titles import title_of
 
 NO_OTHERS: Mapping[Version, str] = MappingProxyType({})
 
@@ -79,13 +80,24 @@ def _is_about(ranked: RankedUpdate, names: frozenset[str]) -> bool:
 
 
 def _untouched(candidate: Candidate) -> ExcludedHost:
-    name, look = candidate.host.name, candidate.look
+    look, outcome = candidate.look, Outcome.NOTHING_TO_DO
+    reason = "nothing that the emergency is about is pending"
     if look.facts is None:
         problem = judge_look(look, strangers=candidate.strangers).blocking[0]
         reason = f"preflight: {problem}; whether it is touched cannot be said"
-        return ExcludedHost(name=name, outcome=outcome_of(look), reason=reason)
-    reason = "nothing that the emergency is about is pending"
-    return ExcludedHost(name=name, outcome=Outcome.NOTHING_TO_DO, reason=reason)
+        outcome = outcome_of(look)
+    return ExcludedHost(
+        name=candidate.host.name,
+        outcome=outcome,
+        reason=reason,
+        simulated=is_simulated(candidate),
+    )
+
+
+def is_simulated(candidate: Candidate) -> bool:
+    """True when the fleet or the host itself says that no machine is behind it."""
+    facts = candidate.look.facts
+    return candidate.host.simulated or (facts is not None and facts.simulated)
 
 
 def plan_updates(
@@ -125,7 +137,7 @@ def without_updates(candidate: Candidate, facts: Facts, reboot: RebootRule) -> P
         address=f"{host.address}:{host.port}",
         critical=host.critical,
         exposed=host.exposed,
-        simulated=host.simulated or facts.simulated,
+        simulated=is_simulated(candidate),
         machine_id=facts.machine_id,
         host_key=candidate.look.peer_key,
         packages=(),
@@ -260,6 +272,7 @@ def _left(update: PendingUpdate, outcome: PackageOutcome, reason: str) -> LeftOu
         candidate=update.candidate,
         outcome=outcome,
         reason=reason,
+        title=title_of(update.arch, update.origin),
     )
 
 
@@ -274,6 +287,8 @@ def _package(ranked: RankedUpdate, rules: HostRules) -> PlannedPackage:
         due=ranked.priority.due,
         cves=ranked.cves,
         after_pilot=rules.waits(ranked),
+        builds=ranked.update.builds,
+        restart=ranked.update.restart,
     )
 
 

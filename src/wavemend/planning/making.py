@@ -9,7 +9,13 @@ from wavemend.advisories import FeedSnapshot
 from wavemend.calendar.estimates import NOTHING_LEARNED, ChangeKind, Durations, size_class
 from wavemend.fleet import RolloutKind
 from wavemend.outcomes import Outcome
-from wavemend.planning.hosts import Candidate, plan_updates, settings_of, without_updates
+from wavemend.planning.hosts import (
+    Candidate,
+    is_simulated,
+    plan_updates,
+    settings_of,
+    without_updates,
+)
 from wavemend.planning.reboot_forecast import will_restart
 from wavemend.planning.rules import NO_PERMITS, Permits
 from wavemend.planning.sets import plan_all
@@ -92,6 +98,8 @@ def make_plan(
         excluded.append(left)
         del planned[left.name]
     layout = _layout(occasion, profile, ordered, planned)
+    played = {candidate.host.name for candidate in ordered if is_simulated(candidate)}
+    excluded = [replace(left, simulated=left.name in played) for left in excluded]
     return Plan(
         rollout=occasion.rollout,
         tenant=occasion.tenant,
@@ -209,7 +217,7 @@ def _member(
     """Return a planned host with what decides its place, and with how long it will take."""
     facts = candidate.look.facts
     restarts = will_restart(planned, facts, candidate.host)
-    system = f"{facts.os_id} {facts.os_version}".strip() if facts else ""
+    system = facts.system if facts else ""
     kind = ChangeKind(system=system, size=size_class(len(planned.packages)), reboot=restarts)
     takes = durations.of(kind, at_most=profile.host_deadline)
     return Member(

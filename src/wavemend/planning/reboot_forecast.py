@@ -6,6 +6,7 @@ rollout, or is in their group without a restart: never a restart where none was 
 
 import re
 
+from wavemend.advisories import any_restart
 from wavemend.hosts import Facts, Host, Services
 from wavemend.plans import PlannedHost
 from wavemend.policy.profiles import RebootRule
@@ -39,8 +40,12 @@ def will_restart(planned: PlannedHost, facts: Facts | None, host: Host) -> bool:
 
 
 def _asks_for_it(planned: PlannedHost, facts: Facts | None, host: Host) -> bool:
-    unknown = facts is None or host.manager not in _KNOWN_MANAGERS
-    if unknown or planned.repairs or (facts and facts.reboot_reasons):
+    if facts is None or planned.repairs or facts.reboot_reasons:
+        return True
+    if (said := any_restart(package.restart for package in planned.packages)) is not None:
+        # What nobody speaks of, beside what needs none, may still ask for one.
+        return said or any(package.restart is None for package in planned.packages)
+    if host.manager not in _KNOWN_MANAGERS:
         return True
     listed = host.options.services is Services.LIST
     return any(

@@ -20,7 +20,7 @@ from wavemend.policy.rules import asks_for
 from wavemend.policy.settings import RuleAction
 
 Planned: TypeAlias = PlannedHost | ExcludedHost
-_Source: TypeAlias = tuple[str, str, str, str, str]
+_Source: TypeAlias = tuple[str, str, str, str]
 """System and its release, repository, and a package's name and architecture: where a version is
 comparable. Two releases under one profile rightly have two versions of one package."""
 
@@ -142,5 +142,5 @@ def _sourced(candidate: Candidate, host: Planned) -> Iterator[tuple[_Source, str
     facts = candidate.look.facts
     if isinstance(host, PlannedHost) and facts is not None:
         for package in host.packages:
-            where = (facts.os_id, facts.os_version, package.origin, package.name, package.arch)
+            where = (facts.system, package.origin, package.name, package.arch)
             yield where, package.target

@@ -16,7 +16,6 @@ from wavemend.findings import (
     is_kernel_source,
     packages_by_name,
     reaches,
-    scheme_of,
 )
 from wavemend.hosts import Facts, Host, InstalledPackage, PendingUpdate
 from wavemend.knowledge import Intelligence
@@ -140,14 +139,14 @@ class _Fixes:
         if is_kernel_source(source) and not is_kernel_image(update.name):
             return []  # headers and tools: they fix nothing of the running kernel
         # A vendor that speaks of installed packages names the update itself, not its source.
-        named = (*self._of_source.get(source, ()), *self._of_binary.get(update.name, ()))
+        names = (update.name, *(product for product, _ in update.builds))
+        of_binary = (item for name in names for item in self._of_binary.get(name, ()))
+        named = (*self._of_source.get(source, ()), *of_binary)
         # Where it cannot be said whether the update reaches the fix, it is counted as if it did.
         return [
             finding
             for finding in {item.id: item for item in named}.values()
-            if finding.fixed is not None
-            and reaches(update, finding.fixed, self._by_name, scheme=scheme_of(finding))
-            is not False
+            if finding.fixed is not None and reaches(update, finding, self._by_name) is not False
         ]
 
 

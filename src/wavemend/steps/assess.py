@@ -30,6 +30,8 @@ from wavemend.scoring.dues import HeldDue
 class Assessed:
     """One look, judged: for the ledger, and for the ranking of its updates."""
 
+    facts: Facts
+    """What was seen, pending updates with what the feeds say of them."""
     matched: HostFindings
     assessment: Assessment
     starts: Mapping[str, datetime]
@@ -73,6 +75,7 @@ class Assessor:
         `earlier`: by finding id, when it was found first and its earliest date; due dates count
         from there and do not move later by themselves.
         """
+        facts = self._matcher.understood(facts)
         matched = self._matcher.match(host, facts, today=now.date())
         profile = risk_profile(self.fleet.tenant(host.tenant).compliance)
         waivers = self.fleet.waivers_of(host.tenant)
@@ -114,7 +117,9 @@ class Assessor:
             ranked=tuple(ranked),
             unmatched=matched.unmatched,
         )
-        return Assessed(matched=matched, assessment=assessment, starts=starts, held=held)
+        return Assessed(
+            facts=facts, matched=matched, assessment=assessment, starts=starts, held=held
+        )
 
     def _basis(self, host: Host, finding: Finding, marked: frozenset[str]) -> str:
         """Return what the operator controls of a due date, in words.

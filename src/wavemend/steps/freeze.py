@@ -73,7 +73,7 @@ def judge_look_for(
     assessed = assessor.assess(host, seen.facts, seen.at, now, earlier)
     updates = rank_updates(
         host,
-        seen.facts,
+        assessed.facts,
         assessed.matched,
         assessor.intelligence,
         now,

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from wavemend.errors import PlanError, TransportError
 from wavemend.execution.hands import Hands
-from wavemend.execution.looks import look, look_and_record
+from wavemend.execution.looks import look, look_and_record, seconds_of
 from wavemend.execution.restore_points import asking, snapshotter
 from wavemend.fleet import RolloutKind
 from wavemend.hosts import Facts, Host
@@ -135,15 +135,16 @@ def _rehearsal(hands: Hands, host: Host, facts: Facts | None) -> Transaction | N
     targets = [
         Target(name=update.name, arch=update.arch, version=update.candidate)
         for update in facts.pending
-        if not (update.held or update.phased or update.removes)
-        and (update.brings or not update.kept_back)
+        if not (update.held or update.phased or update.not_taken)
     ]
     if not targets:
         return None
     try:
         transport = hands.connect(host)
         try:
-            return hands.manager(host).rehearse(transport, targets, deadline=REHEARSE_SECONDS)
+            manager = hands.manager(host)
+            deadline = seconds_of(manager, REHEARSE_SECONDS)
+            return manager.rehearse(transport, targets, deadline=deadline)
         finally:
             transport.close()
     except PlanError as error:

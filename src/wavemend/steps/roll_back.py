@@ -13,7 +13,7 @@ from wavemend.ledger.care_tables import RestorePointRow
 from wavemend.ledger.intake import fleet_of
 from wavemend.ledger.rollouts import FINISHED, get_rollout, read_plan
 from wavemend.outcomes import Outcome
-from wavemend.plans import Plan
+from wavemend.plans import Plan, PlannedPackage
 from wavemend.rollbacks import CaseHost, RollbackCase
 
 
@@ -26,12 +26,14 @@ class Prospect:
     kind: str
     restores: str
     packages: tuple[str, ...]
-    """`name new -> old`, one per planned package that had an older version."""
+    """`name new -> old`, one per planned package that had an older version; an update of Windows
+    has none, it is removed."""
     stays: tuple[str, ...]
     """Packages that were new with the change: a downgrade leaves them."""
     warning: str
     critical: bool
     obstacle: str
+    simulated: bool = False
 
 
 def plan_to_take_back(book: Session, rollout_id: str) -> Plan:
@@ -118,18 +120,21 @@ def prospects(
                 outcome=row.outcome or row.state,
                 kind=rule.kind,
                 restores=point.restores if point else "nothing",
-                packages=tuple(
-                    f"{package.name} {package.target} -> {package.installed}"
-                    for package in planned.packages
-                    if package.installed
-                ),
-                stays=tuple(p.name for p in planned.packages if not p.installed),
+                packages=tuple(_goes_back(p) for p in planned.packages if p.installed or p.title),
+                stays=tuple(p.name for p in planned.packages if not (p.installed or p.title)),
                 warning=_warning(point, loses, now),
                 critical=planned.critical or is_critical(in_force, name),
                 obstacle=done if point else "no restore point was recorded for it",
+                simulated=planned.simulated,
             )
         )
     return tuple(found)
+
+
+def _goes_back(package: PlannedPackage) -> str:
+    if package.installed:
+        return f"{package.name} {package.target} -> {package.installed}"
+    return f"{package.name} is removed, where Windows allows that ({package.title})"
 
 
 def is_critical(fleet: Fleet, host: str) -> bool:

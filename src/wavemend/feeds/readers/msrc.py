@@ -30,6 +30,7 @@ from wavemend.advisories import (
     Cvss,
     Exploit,
     UpdateClass,
+    any_restart,
     cve_order,
 )
 from wavemend.feeds import Document, Downloads, Heading, Sink
@@ -78,6 +79,7 @@ class _Fix:
     cves: set[str] = field(default_factory=set)
     urgencies: set[str] = field(default_factory=set)
     words: set[str] = field(default_factory=set)
+    restarts: set[bool | None] = field(default_factory=set)
     published: datetime | None = None
 
 
@@ -190,6 +192,7 @@ class _Month:
         fix.cves.add(record.cve)
         fix.urgencies.add(record.severities.get(number, record.severities.get("", "")))
         fix.words.update(remedy.words)
+        fix.restarts.add(remedy.restarts)
         dates = [at for at in (fix.published, record.published or self.sheet.initial) if at]
         fix.published = min(dates, default=None)
         return True
@@ -219,6 +222,7 @@ class _Month:
                     urgency=min(fix.urgencies, key=_rank),
                     published=fix.published,
                     note="; ".join(sorted(fix.words)),
+                    restart=any_restart(fix.restarts),
                 )
             )
 

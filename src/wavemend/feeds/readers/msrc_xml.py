@@ -102,10 +102,19 @@ class Remedy:
         return f" ({', '.join(part for part in (kind, self.subtype) if part)})"
 
     @property
+    def restarts(self) -> bool | None:
+        """Whether it needs a restart; None: `Maybe`, or nothing is said.
+
+        Hotpatches are often published as needing the restart that they exist to spare.
+        """
+        if self.is_hotpatch:
+            return False
+        return {"yes": True, "no": False}.get(self.restart.lower())
+
+    @property
     def words(self) -> tuple[str, ...]:
         """What a person should know of an update beside its version."""
         replaced = _KB.sub(lambda hit: f"KB{hit[0]}", self.supersedes)
-        # A hotpatch is published as needing the restart that it exists to spare.
         restart = "" if self.is_hotpatch else self.restart
         said = (
             self.subtype,

@@ -41,7 +41,7 @@ _ADVISORY = """
 SELECT a.record, a.fixed_version, p.release, p.package,
     r.feed, r.name, r.document, r.summary, r.published,
     t.status, t.scheme, t.by_source, t.arch, t.module, t.update_class, t.urgency, t.unimportant,
-    t.note
+    t.note, t.restart
 FROM {source}
 JOIN record r ON r.id = a.record
 JOIN terms t ON t.id = a.terms
@@ -249,7 +249,8 @@ def advisories_of(rows: Sequence[Any], cves: Sequence[Any]) -> tuple[Advisory, .
 
 def _advisory(row: Any, cves: tuple[str, ...]) -> Advisory:
     _, fixed, release, package, feed, name, document, summary, published = row[:9]
-    status, scheme, by_source, arch, module, update_class, urgency, unimportant, note = row[9:]
+    status, scheme, by_source, arch, module, update_class, urgency, unimportant = row[9:17]
+    note, restart = row[17:]
     return Advisory(
         id=name,
         feed=feed,
@@ -269,6 +270,7 @@ def _advisory(row: Any, cves: tuple[str, ...]) -> Advisory:
         published=to_moment(published),
         unimportant=bool(unimportant),
         note=note,
+        restart=None if restart is None else bool(restart),
     )
 
 

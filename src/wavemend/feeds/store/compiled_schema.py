@@ -6,7 +6,7 @@ its documents.
 
 from datetime import UTC, date, datetime, timedelta
 
-FORMAT = 2
+FORMAT = 3
 CONTENT_FILE = "content.sqlite"
 
 COUNTED = (
@@ -75,7 +75,7 @@ CREATE TABLE record_cve (
 CREATE TABLE terms (
     id INTEGER PRIMARY KEY, status TEXT NOT NULL, scheme TEXT NOT NULL, by_source INTEGER NOT NULL,
     arch TEXT NOT NULL, module TEXT NOT NULL, update_class TEXT NOT NULL, urgency TEXT NOT NULL,
-    unimportant INTEGER NOT NULL, note TEXT NOT NULL
+    unimportant INTEGER NOT NULL, note TEXT NOT NULL, restart INTEGER
 );
 CREATE TABLE advisory (
     id INTEGER PRIMARY KEY, place INTEGER NOT NULL, record INTEGER NOT NULL,

@@ -169,6 +169,7 @@ class Compiler:
             clean(advisory.urgency),
             advisory.unimportant,
             clean(advisory.note),
+            advisory.restart,
         )
         number, new = self._terms.of(terms)
         if new:

@@ -76,6 +76,8 @@ def summary(facts: Facts) -> object:
 
     plain = dataclasses.asdict(facts)
     del plain["clock_skew_seconds"]  # it depends on the moment of reading
+    for update in plain["pending"]:  # what only Windows' updates say
+        assert (update.pop("builds"), update.pop("restart")) == ((), None)
     plain |= {
         "collected_at": facts.collected_at.isoformat(),
         "installed": words(facts.installed),

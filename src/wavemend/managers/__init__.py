@@ -7,12 +7,14 @@ needed: see `declared/`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
 from wavemend.hosts import Facts, Host, ManagerOptions
 from wavemend.outcomes import PackageResult
 from wavemend.packages import JobEnd, JobScript, Target, Transaction
+from wavemend.plans import PlannedPackage
 from wavemend.transport import Transport
 
 
@@ -88,6 +90,82 @@ class KnowsOldVersions(Protocol):
         ...
 
 
+@runtime_checkable
+class TakesUpdatesBack(Protocol):
+    """A manager whose updates are things of their own: taking one back is removing it."""
+
+    def before_update(self, package: PlannedPackage) -> Target:
+        """Return what a planned package that had no version before goes back to. Pure."""
+        ...
+
+
+@runtime_checkable
+class TakesLonger(Protocol):
+    """A manager that needs minutes to say what it offers."""
+
+    @property
+    def look_seconds(self) -> float:
+        """The longest that a look, or a rehearsal, may take."""
+        ...
+
+
+@runtime_checkable
+class WatchesBoot(Protocol):
+    """A manager whose hosts answer before they are up: they go on servicing after a restart."""
+
+    def boot_seen(self, transport: Transport, *, deadline: float) -> str:
+        """Return the boot id of a host that is up for good; empty when it is not, yet.
+
+        A short question, in place of a look. Raises TransportError.
+        """
+        ...
+
+
+@runtime_checkable
+class TellsReboot(Protocol):
+    """A manager that restarts its hosts otherwise than by `reboot_argv`."""
+
+    def tell_reboot(self, transport: Transport, *, deadline: float) -> None:
+        """Tell the host to restart within seconds; a restart that is scheduled already is one.
+
+        Raises TransportError; whether it restarts, its boot id says.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NextRound:
+    """What a further round of the same change would bring in."""
+
+    targets: tuple[Target, ...] = ()
+    """Empty: no further round helps."""
+    reboot_first: bool = False
+    """Only after a restart, whatever the reboot reasons of the facts say."""
+    reason: str = ""
+
+
+@runtime_checkable
+class NeedsRounds(Protocol):
+    """A manager whose updates may need to be asked for again, for instance after a restart."""
+
+    def next_round(
+        self,
+        targets: Sequence[Target],
+        before: Facts,
+        after: Facts,
+        end: JobEnd,
+        *,
+        rounds: int,
+        restarted: bool,
+    ) -> NextRound:
+        """Say which of these targets, which `after` does not show, another round would bring in.
+
+        Pure; asked after a job's end, and again when its host was restarted since. `rounds`: how
+        many there were; `end`: of the last one's job.
+        """
+        ...
+
+
 def _apt(options: ManagerOptions) -> Manager:
     from wavemend.managers.apt import AptManager
 
@@ -118,6 +196,12 @@ def _apk(options: ManagerOptions) -> Manager:
     return ApkManager(options=options)
 
 
+def _windows_update(options: ManagerOptions) -> Manager:
+    from wavemend.managers.windows_update import WindowsUpdateManager
+
+    return WindowsUpdateManager(options=options)
+
+
 def _with_sources(
     make: Callable[[ManagerOptions], Manager],
 ) -> Callable[[ManagerOptions], Manager]:
@@ -135,12 +219,16 @@ def _with_sources(
 
 
 MANAGERS: Mapping[str, Callable[[ManagerOptions], Manager]] = {
-    name: _with_sources(make)
-    for name, make in (
-        ("apk", _apk),
-        ("apt", _apt),
-        ("dnf", _dnf),
-        ("pacman", _pacman),
-        ("zypper", _zypper),
-    )
+    **{
+        name: _with_sources(make)
+        for name, make in (
+            ("apk", _apk),
+            ("apt", _apt),
+            ("dnf", _dnf),
+            ("pacman", _pacman),
+            ("zypper", _zypper),
+        )
+    },
+    # It drives Chocolatey itself: what runs beside it is no sh.
+    "windows_update": _windows_update,
 }

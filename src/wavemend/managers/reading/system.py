@@ -105,7 +105,7 @@ def read_system(host: Host, sections: Mapping[str, Section], asked: Asked) -> Sy
         users=_users(lines_of(sections, "users")),
         inhibitors=_inhibitors(lines_of(sections, "inhibitors")),
         scheduled_shutdown=_scheduled(lines_of(sections, "shutdown")),
-        journal=_journal(lines_of(sections, "journal")),
+        journal=begun_attempts(lines_of(sections, "journal")),
         simulated=host.simulated,
     )
 
@@ -131,7 +131,7 @@ _BEGIN = re.compile(
 )
 
 
-def _journal(lines: Sequence[str]) -> tuple[BegunAttempt, ...]:
+def begun_attempts(lines: Sequence[str]) -> tuple[BegunAttempt, ...]:
     """Return the begins that are in form; a torn line is the executor's to report."""
     found = (_BEGIN.fullmatch(line) for line in lines)
     return tuple(

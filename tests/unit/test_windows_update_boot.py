@@ -1,0 +1,79 @@
+"""A Windows host is up when its servicing is done and its logon screen is there, and not before."""
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from wavemend.errors import HostAnswerInvalid
+from wavemend.managers.windows_update import WINDOWS_UPDATE, WindowsUpdateManager
+from wavemend.transport import OUTPUT_BOUND, CommandResult
+
+MANAGER = WindowsUpdateManager()
+UP = {
+    "boot_id": "42",
+    "last_boot": "2026-02-12T21:00:00Z",
+    "uptime_seconds": 90,
+    "servicing_in_progress": False,
+    "logon_ui_ready": True,
+    "scheduled_shutdown": "",
+}
+TOLD = {
+    "scheduled": True,
+    "boot_id": "41",
+    "last_boot": "2026-02-01T03:00:00Z",
+    "exit_code": 0,
+    "logged_on": [],
+    "already_scheduled": False,
+}
+
+
+class Says:
+    """A host that gives one answer, whatever it is asked."""
+
+    peer_key = ""
+
+    def __init__(self, data: Mapping[str, object]) -> None:
+        answer = {"schema": 1, "ok": True, "data": data, "error": None}
+        self._line = b"WM1:" + base64.b64encode(json.dumps(answer).encode())
+
+    def run(
+        self, argv: Sequence[str], *, stdin: bytes = b"", deadline: float, bound: int = OUTPUT_BOUND
+    ) -> CommandResult:
+        _ = (argv, stdin, deadline, bound)
+        return CommandResult(
+            exit_status=0, stdout=self._line, stderr=b"", dropped_bytes=0, seconds=0.1
+        )
+
+    run_as_root = run
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("otherwise", "boot"),
+    [
+        ({}, "42"),
+        ({"servicing_in_progress": True}, ""),
+        ({"logon_ui_ready": False}, ""),
+        ({"servicing_in_progress": True, "logon_ui_ready": False}, ""),
+    ],
+)
+def test_a_boot_is_seen_when_both_are_so(otherwise: Mapping[str, object], boot: str) -> None:
+    assert MANAGER.boot_seen(Says({**UP, **otherwise}), deadline=60) == boot
+
+
+def test_a_restart_that_is_scheduled_already_is_one() -> None:
+    MANAGER.tell_reboot(Says({**TOLD, "exit_code": 1190, "already_scheduled": True}), deadline=60)
+
+
+def test_a_restart_that_the_host_does_not_take_is_said() -> None:
+    with pytest.raises(HostAnswerInvalid, match="ended with 5"):
+        MANAGER.tell_reboot(Says({**TOLD, "scheduled": False, "exit_code": 5}), deadline=60)
+
+
+def test_it_is_a_manager_that_needs_minutes_for_a_look() -> None:
+    assert MANAGER.look_seconds >= 600
+    assert WINDOWS_UPDATE.reboot_argv[0] == "shutdown.exe"

@@ -2,6 +2,12 @@
 
 from dataclasses import dataclass
 
+SH = "sh"
+"""Kind of a job whose text is POSIX sh; every other kind is the name of a worker for Windows."""
+
+NOTHING = "nothing"
+"""Kind of a job that does nothing, on whichever system: `text` is for sh."""
+
 
 @dataclass(frozen=True, slots=True, order=True, kw_only=True)
 class Target:
@@ -32,9 +38,11 @@ class JobScript:
     """What a detached job runs on the host: constant text, and its parameters as data."""
 
     text: str
-    """POSIX sh. Its exit status is the job's."""
+    """POSIX sh, or PowerShell of a worker. Its exit status is the job's."""
     args: tuple[str, ...]
-    """Positional parameters of the script."""
+    """Positional parameters of the script; of a worker one, its parameters as a JSON object."""
+    kind: str = SH
+    """`sh`, or the name of the worker that `text` is: the job fits hosts of that system alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

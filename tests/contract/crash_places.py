@@ -25,6 +25,7 @@ PARTS = (
     "src/wavemend/managers",
     "src/wavemend/snapshots",
     "src/wavemend/steps",
+    "src/wavemend/windows",
     "tasks",
 )
 """Where effects are made. What only decides (rollout, planning) or stores (ledger) has none."""
@@ -42,6 +43,8 @@ ELSEWHERE = {
     "execution/restore_points.py _Asking._on_worker operate": "points of the operator's commands: "
     "tests/contract/test_restore_points.py",
     "execution/rollback.py _refused writing": "a refusal: nothing was begun, nothing follows",
+    "execution/rounds.py _next_round writing": "managers with rounds alone: Windows Update: "
+    "tests/contract/test_windows_deaths.py",
     "execution/taking_back.py _by_worker operate": "points of the operator's commands: "
     "tests/contract/test_rollback.py",
     "execution/taking_back.py _restarted writing": "points that take effect with a restart: "
@@ -71,6 +74,8 @@ ELSEWHERE = {
     "tasks/rolling_back.py end_run writing": "after its last host; a run taken up again finds "
     "each rollback ended",
     "tasks/readiness.py _notify writing": "a note in the audit chain: nothing follows",
+    "windows/calling.py call run": "every call of a Windows host: "
+    "tests/contract/test_windows_deaths.py",
 }
 """Sites that the rollouts of the crash tests do not pass, and why that is no hole."""
 

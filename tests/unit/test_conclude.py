@@ -128,7 +128,11 @@ def test_a_host_that_is_not_seen_after_the_change_is_unreachable_even_if_a_reboo
 
 @pytest.mark.parametrize(
     ("state", "words"),
-    [(JobState.REFUSED_FENCE, "newer controller"), (JobState.REFUSED_LATE, "window: ")],
+    [
+        (JobState.REFUSED_FENCE, "newer controller"),
+        (JobState.REFUSED_LATE, "window: "),
+        (JobState.REFUSED_BUSY, "another job"),
+    ],
 )
 def test_a_host_that_refused_the_start_is_not_attempted_whatever_else_is_seen_there(
     state: JobState, words: str

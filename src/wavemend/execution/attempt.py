@@ -3,30 +3,27 @@
 Any process may die between any two lines. Whoever comes next finds the intent in the ledger,
 asks the host what became of the job of that attempt id, and goes on from there: a start is
 never simply repeated, and an outcome is never guessed. One module per phase: before, start,
-follow, reboot, conclude, finish.
+follow, rounds (with reboot), conclude, finish.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from wavemend.errors import TransportError
 from wavemend.execution import drift, finish
 from wavemend.execution.before import Obstacle, check_host
 from wavemend.execution.conclude import Conclusion, conclude
-from wavemend.execution.follow import Followed, follow
+from wavemend.execution.follow import Followed
 from wavemend.execution.hands import Hands
 from wavemend.execution.hooks import run_hooks
 from wavemend.execution.job_answers import JobState, JobView
-from wavemend.execution.jobs import forbid_job
-from wavemend.execution.looks import look
-from wavemend.execution.lost import Watch
 from wavemend.execution.order import Order
-from wavemend.execution.reboot import Rebooted, reboot_if_due
 from wavemend.execution.rollback import resume_rollback, roll_back_attempt, rollback_reason
-from wavemend.execution.start import START_SECONDS, begin, intend, may_begin, wait_for_place
+from wavemend.execution.round_job import follow_round, forbid_round
+from wavemend.execution.rounds import run_rounds
+from wavemend.execution.start import begin, intend, may_begin, wait_for_place
 from wavemend.hosts import Facts
 from wavemend.ledger import attempts
 from wavemend.ledger.attempts import Granted, Refused, Wait
-from wavemend.ledger.scans import newest_look, record_look
+from wavemend.ledger.scans import newest_look
 from wavemend.ledger.tables import AttemptRow
 from wavemend.observations import Look
 from wavemend.outcomes import Outcome
@@ -114,7 +111,7 @@ def _resume(hands: Hands, order: Order, row: AttemptRow) -> Outcome:
     if rolled_back := resume_rollback(hands, order, granted):
         return finish.end(hands, order, granted, rolled_back)
     seen = found[1] if found else Look(host=order.host.name, at=hands.clock(), facts=None)
-    followed = _follow(hands, order, granted, None)
+    followed = follow_round(hands, order, granted, None)
     return _go_on(hands, order, granted, _Started(before=seen, followed=followed))
 
 
@@ -126,7 +123,7 @@ def _start(
         not_begun = Followed(view=JobView(state=JobState.ABSENT))
         return _Started(before=seen, followed=not_begun, obstacle=obstacle)
     begun = begin(hands, order, granted, targets)
-    followed = _follow(hands, order, granted, begun.view)
+    followed = follow_round(hands, order, granted, begun.view)
     reason = f"the host did not take the job{': ' if begun.trouble else ''}{begun.trouble}"
     refused = Obstacle(outcome=Outcome.NOT_ATTEMPTED, reason=reason)
     return _Started(before=seen, followed=followed, obstacle=refused)
@@ -150,29 +147,14 @@ def _hooked(hands: Hands, order: Order, granted: Granted) -> Obstacle | None:
     return None
 
 
-def _follow(hands: Hands, order: Order, granted: Granted, first: JobView | None) -> Followed:
-    watch = Watch(hands, order, granted.attempt_id)
-    if first is not None:
-        watch.seen(first)
-    seconds = order.profile.host_deadline.total_seconds()
-    followed = follow(
-        hands, order.host, granted, first, seconds=seconds, note=watch.seen, lost=watch.lost
-    )
-    with hands.ledger.reading() as book:
-        begun = attempts.has_begun(book, granted.attempt_id)
-    if followed.not_begun and begun:
-        # The host has forgotten it (a restored disk, removed records): what it has done is unknown.
-        return Followed(view=JobView(state=JobState.LOST))
-    return followed
-
-
 def _go_on(hands: Hands, order: Order, granted: Granted, started: _Started) -> Outcome:
     """Bring an attempt whose intent stands to its end, whether its job was begun or not."""
     if started.followed.not_begun and not _is_blocked(started):
         started = _begin_again(hands, order, granted, started.before)
     followed = started.followed
     if followed.not_begun:
-        followed = _forbid(hands, order, granted, started.obstacle)
+        why = started.obstacle.reason if started.obstacle else ""
+        followed = forbid_round(hands, order, granted, why)
     if followed.not_begun:
         conclusion = _not_begun(order, started)
     else:
@@ -200,22 +182,6 @@ def _begin_again(hands: Hands, order: Order, granted: Granted, before: Look) -> 
     return _start(hands, order, granted, seen, found)
 
 
-def _forbid(hands: Hands, order: Order, granted: Granted, obstacle: Obstacle | None) -> Followed:
-    """Make "not begun" final on the host: a start whose answer was lost may still be travelling."""
-    try:
-        transport = hands.connect(order.host)
-        try:
-            view = forbid_job(transport, granted.attempt_id, granted.nonce, deadline=START_SECONDS)
-        finally:
-            transport.close()
-    except TransportError as error:
-        why = f"; it was not to be begun: {obstacle.reason}" if obstacle else ""
-        return Followed(view=None, trouble=f"{error.reason}: {error}{why}")
-    if view.state is JobState.ABSENT:
-        return Followed(view=view)
-    return _follow(hands, order, granted, view)
-
-
 def _not_begun(order: Order, started: _Started) -> Conclusion:
     """Conclude an attempt that is proven never to have begun."""
     obstacle = started.obstacle
@@ -231,23 +197,13 @@ def _conclude(
     hands: Hands, order: Order, granted: Granted, before: Look, followed: Followed
 ) -> Conclusion:
     """Look again, restart the host if that is due, judge, and take back what went wrong."""
-    rebooted = _second_look(hands, order, granted, followed)
+    ran = run_rounds(hands, order, granted, before, followed)
     with hands.ledger.reading() as book:
         reboots = attempts.reboots_of(book, granted.attempt_id)
-    conclusion = conclude(hands, order, before, rebooted, followed, reboots=reboots)
+    conclusion = conclude(hands, order, before, ran.rebooted, ran.followed, reboots=reboots)
+    if ran.stopped and not conclusion.outcome.is_good:
+        reason = f"{conclusion.reason}; no further round: {ran.stopped}"
+        conclusion = replace(conclusion, reason=reason)
     if rollback_reason(order, conclusion):
         return roll_back_attempt(hands, order, conclusion)
     return conclusion
-
-
-def _second_look(hands: Hands, order: Order, granted: Granted, followed: Followed) -> Rebooted:
-    """Look over a fresh connection, reboot if that is due, and keep the last look in the ledger."""
-    rebooted = Rebooted(look=look(hands, order.host, refresh=False))
-    view, facts = followed.view, rebooted.look.facts
-    if followed.ended and view is not None and facts is not None and not facts.broken:
-        rebooted = reboot_if_due(
-            hands, order, granted.attempt_id, rebooted.look, view.boot_id_at_begin
-        )
-    with hands.ledger.writing() as book:
-        record_look(book, order.host, rebooted.look, purpose="after", rollout_id=order.plan.rollout)
-    return rebooted

@@ -12,7 +12,7 @@ from wavemend.execution import drift, reboot_rules
 from wavemend.execution.hands import Hands
 from wavemend.execution.job_answers import JobState
 from wavemend.execution.jobs import read_job
-from wavemend.execution.looks import look_and_record
+from wavemend.execution.looks import look_and_record, seconds_of
 from wavemend.execution.order import Order
 from wavemend.execution.probes import run_probes
 from wavemend.execution.restore_points import restore_point_gone
@@ -46,18 +46,29 @@ def check_host(
     before has been found out already.
     """
     _, seen = look_and_record(hands, order.host, purpose="intent", rollout_id=order.plan.rollout)
+    found = check_look(hands, order, seen)
+    # What is half done does not run well: that is what the repair is for.
+    if not isinstance(found, Obstacle) and not hooked and not order.is_repair:
+        return seen, _unwell(hands, order) or found
+    return seen, found
+
+
+def check_look(
+    hands: Hands, order: Order, seen: Look, *, only: tuple[Target, ...] | None = None
+) -> tuple[Target, ...] | Obstacle:
+    """Say what is to be installed on a host that was just looked at, or why nothing is started.
+
+    `only`: of what is missing nothing but these is wanted.
+    """
     with hands.ledger.reading() as book:
         strangers = journals.strangers(book, order.host.name, seen.facts)
     found = compare(order, seen, strangers)
     if isinstance(found, Obstacle) or seen.facts is None:
-        return seen, found
-    obstacle = _still_changing(hands, order)
-    if obstacle is None:
-        obstacle = _nothing_for(hands, order, seen.facts, found)
-    # What is half done does not run well: that is what the repair is for.
-    if obstacle is None and not hooked and not order.is_repair:
-        obstacle = _unwell(hands, order)
-    return seen, obstacle or found
+        return found
+    if only is not None:
+        found = tuple(target for target in found if target in only)
+    obstacle = _still_changing(hands, order) or _nothing_for(hands, order, seen.facts, found)
+    return obstacle or found
 
 
 def compare(
@@ -155,7 +166,8 @@ def _rehearsed(
         transport = hands.connect(order.host)
         try:
             manager = hands.manager(order.host)
-            transaction = manager.rehearse(transport, targets, deadline=2 * START_SECONDS)
+            deadline = seconds_of(manager, 2 * START_SECONDS)
+            transaction = manager.rehearse(transport, targets, deadline=deadline)
         finally:
             transport.close()
     except PlanError as error:

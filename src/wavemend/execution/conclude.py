@@ -5,6 +5,7 @@ from functools import partial
 
 from wavemend.documents import sha256
 from wavemend.evidence import Evidence, ProbeResult
+from wavemend.execution.builds import proven
 from wavemend.execution.drift import (
     left_out_results,
     missing_targets,
@@ -18,6 +19,7 @@ from wavemend.execution.order import Order
 from wavemend.execution.probes import until_well
 from wavemend.execution.reboot import Rebooted
 from wavemend.execution.reboot_rules import new_boot_faults
+from wavemend.execution.windows_jobs import words_of
 from wavemend.hosts import Facts
 from wavemend.observations import Look
 from wavemend.outcomes import Outcome, PackageOutcome, PackageResult
@@ -28,12 +30,6 @@ LOG_TAIL = 8_000
 
 PATIENCE_SECONDS = 60.0
 """How long services may take to come up after their update, without a restart of the host."""
-
-_REFUSED: dict[JobState | None, str] = {
-    JobState.REFUSED_FENCE: "the host has seen a newer controller and refused this one",
-    JobState.REFUSED_LATE: "window: by the host's own clock the last start has passed",
-}
-"""Nothing was started."""
 
 _REACHED = frozenset({PackageOutcome.INSTALLED, PackageOutcome.CONFFILE_KEPT})
 
@@ -106,8 +102,8 @@ def decide(
     after = rebooted.look
     if followed.trouble:
         return _unseen_end(followed)
-    if refused := _REFUSED.get(followed.view.state if followed.view else None):
-        return Outcome.NOT_ATTEMPTED, refused
+    if followed.refusal:
+        return Outcome.NOT_ATTEMPTED, followed.refusal
     if after.facts is None:
         return Outcome.UNREACHABLE, f"after the change: {after.reason}: {after.detail}"
     if missed := sorted(
@@ -177,7 +173,7 @@ def _packages(
     end = JobEnd(exit_status=view.exit_status if view else None, log=view.log if view else b"")
     asked = missing_targets(order.planned, known) or order.planned.targets()
     judged = hands.manager(order.host).judge(asked, known, after.facts, end)
-    results = [*judged, *left_out_results(order.planned)]
+    results = [*proven(judged, order.planned, after.facts), *left_out_results(order.planned)]
     return tuple(sorted(results, key=lambda result: (result.name, result.arch)))
 
 
@@ -206,7 +202,7 @@ def evidence_of(
         facts_after=after.facts_digest,
         job_exit_status=view.exit_status if view else None,
         log_digest=sha256(log),
-        log_tail=log[-LOG_TAIL:].decode(errors="replace"),
+        log_tail=words_of(log)[-LOG_TAIL:].decode(errors="replace"),
         reboots=reboots,
         reboot_reasons=new.reboot_reasons if new else (),
         probes=probes,

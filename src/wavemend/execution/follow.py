@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from wavemend.errors import TransportError
 from wavemend.execution.hands import Hands
-from wavemend.execution.job_answers import JobState, JobView
+from wavemend.execution.job_answers import REFUSALS, JobState, JobView
 from wavemend.execution.jobs import read_job
 from wavemend.hosts import Host
 from wavemend.ledger.attempts import Granted
@@ -15,6 +15,9 @@ POLL_SECONDS = (0.5, 5.0)
 """First and longest pause between two questions: quick for small updates, cheap for long ones."""
 
 READ_SECONDS = 60.0
+
+WAIT_SECONDS = 15
+"""A host that waits itself does so for that long: each question costs a Windows host a process."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +36,13 @@ class Followed:
     def ended(self) -> bool:
         """True when the job's own end was seen."""
         return not self.trouble and self.view is not None and self.view.state is JobState.ENDED
+
+    @property
+    def refusal(self) -> str:
+        """Why the host refused to begin the job; empty when it did not."""
+        if self.trouble or self.view is None:
+            return ""
+        return REFUSALS.get(self.view.state, "")
 
 
 def _nobody(_: str) -> None:
@@ -64,7 +74,13 @@ def follow(
         while True:
             try:
                 transport = transport or hands.connect(host)
-                view = read_job(transport, granted.attempt_id, granted.nonce, deadline=READ_SECONDS)
+                view = read_job(
+                    transport,
+                    granted.attempt_id,
+                    granted.nonce,
+                    deadline=READ_SECONDS,
+                    wait_seconds=WAIT_SECONDS,
+                )
                 trouble = ""
             except TransportError as error:
                 trouble = f"{error.reason}: {error}"

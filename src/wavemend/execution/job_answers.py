@@ -4,6 +4,7 @@ Everything in it may be forged or torn: what is not in the agreed form proves no
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -31,6 +32,16 @@ class JobState(StrEnum):
     """The host has seen a newer controller; nothing was started."""
     REFUSED_LATE = "refused_late"
     """The start reached the host after its `not_after`; nothing was started."""
+    REFUSED_BUSY = "refused_busy"
+    """Another job changes the host; nothing was started."""
+
+
+REFUSALS: Mapping[JobState, str] = {
+    JobState.REFUSED_FENCE: "the host has seen a newer controller and refused this one",
+    JobState.REFUSED_LATE: "window: by the host's own clock the last start has passed",
+    JobState.REFUSED_BUSY: "another job changes the host already",
+}
+"""Nothing was started, and why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,8 @@ the worker and the controller; whoever comes next attaches by asking. Waiting is
 Running is proven by a file lock that the runner and all its children hold, not by a process id:
 ids are reused, and a killed runner's dpkg goes on. Ended is proven by an rc file that carries the
 attempt's nonce; nothing a job prints is ever read as its result.
+
+Windows hosts hold the same contract by other means: see `windows_jobs.py`.
 """
 
 import re
@@ -14,6 +16,7 @@ from functools import cache
 from importlib.resources import files
 
 from wavemend.errors import HostAnswerInvalid, PlanError
+from wavemend.execution import windows_jobs
 from wavemend.execution.job_answers import (
     JobState,
     JobView,
@@ -22,8 +25,9 @@ from wavemend.execution.job_answers import (
     read_entry,
     read_view,
 )
-from wavemend.packages import JobScript
-from wavemend.transport import CommandResult, Transport
+from wavemend.execution.job_spec import JobSpec, check_attempt_id, check_spec
+from wavemend.packages import NOTHING, SH
+from wavemend.transport import CommandResult, Transport, WindowsTransport
 
 LOG_BOUND = 262_144
 """Bytes of a job's log that are read back, the last ones: 500 upgrades write about 90 KB."""
@@ -33,12 +37,6 @@ JOURNAL_BOUND = 1_048_576
 
 JOURNAL_LINES = 4_000
 """Lines of it that a clean-up keeps, besides those of jobs that still have a directory."""
-
-_ATTEMPT_ID = re.compile(r"[a-z0-9-]{8,64}")
-_NONCE = re.compile(r"[a-z0-9]{16,128}")
-_MAX_TIME = 10**11
-_MAX_FENCE = 10**18
-"""The host compares fences with sh's 64-bit arithmetic."""
 
 _BOOTSTRAP = """\
 IFS= read -r lines || exit 80
@@ -54,22 +52,6 @@ eval "$text"
 """Reads a script from stdin line by line and leaves the rest of stdin to it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobSpec:
-    """One job to start: at most once per attempt id, on the host's own word."""
-
-    attempt_id: str
-    """`[a-z0-9-]{8,64}`; names the job's directory."""
-    nonce: str
-    """Unguessable `[a-z0-9]{16,128}`; the rc file must carry it."""
-    fence: int
-    """Owner number of the rollout; the host refuses a lower one than it has seen."""
-    script: JobScript
-    not_after: int | None = None
-    """Unix seconds: the host begins no later, by its own clock, whose skew preflight bounds.
-    However long a controller, a network or the host itself was stalled. None: no bound."""
-
-
 def start_job(transport: Transport, spec: JobSpec, *, deadline: float) -> JobView:
     """Start a job, or find the one that was started under this attempt id; one round trip.
 
@@ -77,6 +59,8 @@ def start_job(transport: Transport, spec: JobSpec, *, deadline: float) -> JobVie
     unknown: ask `read_job`, and start again or `forbid_job`. Raises PlanError for a spec that is
     not in form, HostAnswerInvalid when the host could not prepare or launch the job.
     """
+    if isinstance(transport, WindowsTransport):
+        return windows_jobs.start(transport, spec, deadline=deadline)
     _check(spec)
     result = transport.run_as_root(
         (
@@ -97,10 +81,28 @@ def start_job(transport: Transport, spec: JobSpec, *, deadline: float) -> JobVie
 
 
 def read_job(
-    transport: Transport, attempt_id: str, nonce: str, *, deadline: float, bound: int = LOG_BOUND
+    transport: Transport,
+    attempt_id: str,
+    nonce: str,
+    *,
+    deadline: float,
+    bound: int = LOG_BOUND,
+    wait_seconds: int = 0,
 ) -> JobView:
-    """Say what became of a job; reads only. `bound`: bytes of its log to bring along."""
-    _check_attempt_id(attempt_id)
+    """Say what became of a job; reads only. `bound`: bytes of its log to bring along.
+
+    `wait_seconds`: a host that is slow to ask (Windows) answers at the job's end, or after so long.
+    """
+    check_attempt_id(attempt_id)
+    if isinstance(transport, WindowsTransport):
+        return windows_jobs.read(
+            transport,
+            attempt_id,
+            nonce,
+            log_bytes=bound,
+            wait_seconds=wait_seconds,
+            deadline=deadline,
+        )
     result = transport.run_as_root(
         ("/bin/sh", "-s", "--", attempt_id, str(bound)),
         stdin=_text("job_status.sh"),
@@ -117,7 +119,11 @@ def forbid_job(transport: Transport, attempt_id: str, nonce: str, *, deadline: f
     will begin; any other state means that it had begun. Required before an attempt is called
     not attempted. Safe to repeat.
     """
-    _check_attempt_id(attempt_id)
+    check_attempt_id(attempt_id)
+    if isinstance(transport, WindowsTransport):
+        return windows_jobs.forbid(
+            transport, attempt_id, nonce, log_bytes=LOG_BOUND, deadline=deadline
+        )
     result = transport.run_as_root(
         ("/bin/sh", "-s", "--", attempt_id, str(LOG_BOUND)),
         stdin=_text("job_forbid.sh", "job_status.sh"),
@@ -129,6 +135,9 @@ def forbid_job(transport: Transport, attempt_id: str, nonce: str, *, deadline: f
 
 def read_journal(transport: Transport, *, deadline: float) -> tuple[JournalEntry, ...]:
     """Return the host's journal, oldest first; lines that are not in form are entries too."""
+    if isinstance(transport, WindowsTransport):
+        lines = windows_jobs.journal(transport, size=JOURNAL_BOUND, deadline=deadline)
+        return tuple(map(read_entry, lines))
     result = transport.run_as_root(
         ("/bin/sh", "-s", "--", str(JOURNAL_BOUND)),
         stdin=_text("job_journal.sh"),
@@ -141,8 +150,7 @@ def read_journal(transport: Transport, *, deadline: float) -> tuple[JournalEntry
             f"the host's journal could not be read: {_said(result) or 'no answer in form'}",
             hint="look at /var/lib/wavemend/journal on the host",
         )
-    lines = body.decode(errors="replace").splitlines()
-    return tuple(read_entry(line) for line in lines if line)
+    return tuple(read_entry(line) for line in body.decode(errors="replace").splitlines() if line)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +171,11 @@ def remove_old_jobs(transport: Transport, *, keep: int, deadline: float) -> Clea
     """
     if keep < 1:
         raise PlanError(f"keep is {keep}: the newest job directory is never removed")
+    if isinstance(transport, WindowsTransport):
+        removed, running = windows_jobs.prune(
+            transport, keep=keep, journal_lines=JOURNAL_LINES, deadline=deadline
+        )
+        return Cleaned(removed=removed, running=running)
     result = transport.run_as_root(
         ("/bin/sh", "-s", "--", str(keep), str(JOURNAL_LINES)),
         stdin=_text("job_clean.sh"),
@@ -179,7 +192,11 @@ def remove_job(transport: Transport, attempt_id: str, *, deadline: float) -> boo
 
     The journal keeps that it began, so a later start of the same attempt id runs nothing.
     """
-    _check_attempt_id(attempt_id)
+    check_attempt_id(attempt_id)
+    if isinstance(transport, WindowsTransport):
+        return windows_jobs.remove(
+            transport, attempt_id, journal_lines=JOURNAL_LINES, deadline=deadline
+        )
     result = transport.run_as_root(
         ("/bin/sh", "-s", "--", attempt_id), stdin=_text("job_remove.sh"), deadline=deadline
     )
@@ -224,19 +241,13 @@ def _answer(result: CommandResult, attempt_id: str) -> bytes:
     return rest
 
 
-def _check_attempt_id(attempt_id: str) -> None:
-    if not _ATTEMPT_ID.fullmatch(attempt_id):
-        raise PlanError(f"{attempt_id!r} is no attempt id", hint="8 to 64 of a-z, 0-9 and -")
-
-
 def _check(spec: JobSpec) -> None:
-    _check_attempt_id(spec.attempt_id)
-    if not _NONCE.fullmatch(spec.nonce):
-        raise PlanError(f"job {spec.attempt_id}: the nonce is not 16 to 128 of a-z and 0-9")
-    if not 0 <= spec.fence < _MAX_FENCE:
-        raise PlanError(f"job {spec.attempt_id}: {spec.fence} is no fence the host can compare")
-    if spec.not_after is not None and not 0 <= spec.not_after < _MAX_TIME:
-        raise PlanError(f"job {spec.attempt_id}: {spec.not_after} is no time a start may end at")
+    check_spec(spec)
+    if spec.script.kind not in {SH, NOTHING}:
+        raise PlanError(
+            f"job {spec.attempt_id}: the worker {spec.script.kind} runs on Windows hosts only",
+            hint="the host's transport and its manager do not fit each other",
+        )
     for argument in spec.script.args:
         if "\n" in argument or "\0" in argument:
             raise PlanError(f"job {spec.attempt_id}: argument {argument!r} holds a line break")

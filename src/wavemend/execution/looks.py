@@ -1,9 +1,10 @@
 """Looking at a host: one connection, one round trip, and every failure a value with a reason."""
 
-from wavemend.errors import TransportError
+from wavemend.errors import ConnectionLost, HostSilent, TransportError
 from wavemend.execution.hands import Hands
 from wavemend.hosts import Host
 from wavemend.ledger.scans import record_look
+from wavemend.managers import Manager, TakesLonger
 from wavemend.observations import Look
 
 LOOK_SECONDS = 120.0
@@ -12,16 +13,29 @@ LOOK_SECONDS = 120.0
 REFRESH_SECONDS = 420.0
 """With a refreshed package index: bounded by the manager at 5 minutes, then the facts."""
 
+_ONCE_MORE = frozenset({ConnectionLost.reason, HostSilent.reason})
+
 
 def look(hands: Hands, host: Host, *, refresh: bool) -> Look:
-    """Read a host's facts over a fresh connection; what goes wrong becomes the reason."""
+    """Read a host's facts over a fresh connection; what goes wrong becomes the reason.
+
+    A look of minutes is not given up for one connection that broke or fell silent.
+    """
+    seen = _once(hands, host, refresh=refresh)
+    if seen.reason in _ONCE_MORE and isinstance(hands.manager(host), TakesLonger):
+        return _once(hands, host, refresh=refresh)
+    return seen
+
+
+def _once(hands: Hands, host: Host, *, refresh: bool) -> Look:
     try:
         transport = hands.connect(host)
     except TransportError as error:
         return _failed(hands, host, error)
     try:
-        deadline = REFRESH_SECONDS if refresh else LOOK_SECONDS
-        facts = hands.manager(host).read_facts(
+        manager = hands.manager(host)
+        deadline = seconds_of(manager, REFRESH_SECONDS if refresh else LOOK_SECONDS)
+        facts = manager.read_facts(
             host, transport, hands.clock(), refresh=refresh, deadline=deadline
         )
         return Look(host=host.name, at=facts.collected_at, facts=facts, peer_key=transport.peer_key)
@@ -29,6 +43,11 @@ def look(hands: Hands, host: Host, *, refresh: bool) -> Look:
         return _failed(hands, host, error)
     finally:
         transport.close()
+
+
+def seconds_of(manager: Manager, usual: float) -> float:
+    """Return how long a manager may take to say what it sees, or would do."""
+    return max(usual, manager.look_seconds) if isinstance(manager, TakesLonger) else usual
 
 
 def look_and_record(

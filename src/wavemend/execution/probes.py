@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
+from typing import TypedDict, cast
 
 from wavemend.errors import TransportError
 from wavemend.evidence import ProbeResult
 from wavemend.execution.hands import Hands
 from wavemend.hosts import Host
 from wavemend.policy.care import Probe, ProbeKind
-from wavemend.transport import CommandResult, Transport
+from wavemend.transport import CommandResult, Transport, WindowsTransport
+from wavemend.windows.calling import call
 
 PROBE_SECONDS = 60.0
 """Longest time of one command or look."""
@@ -89,14 +91,43 @@ def _on_host(visit: _Visit, probe: Probe) -> str:
     try:
         transport = visit.open()
         if probe.kind is ProbeKind.SERVICE:
-            done = transport.run_as_root(
-                ("/bin/sh", "-s", "--", probe.service), stdin=_script(), deadline=PROBE_SECONDS
-            )
-            return _said(done) and f"{probe.service} is not up: {_said(done)}"
+            ask = _service_on_windows if isinstance(transport, WindowsTransport) else _service
+            trouble = ask(transport, probe.service)
+            return trouble and f"{probe.service} is not up: {trouble}"
         return _said(transport.run(probe.argv, deadline=PROBE_SECONDS))
     except TransportError as error:
         visit.close()
         return f"{error.reason}: {error}"
+
+
+def _service(transport: Transport, name: str) -> str:
+    """Say why a service does not count as up; empty when it does."""
+    argv = ("/bin/sh", "-s", "--", name)
+    return _said(transport.run_as_root(argv, stdin=_script(), deadline=PROBE_SECONDS))
+
+
+def _service_on_windows(transport: Transport, name: str) -> str:
+    asked: dict[str, object] = {key: [] for key in ("tcp_ports", "http", "processes")}
+    asked |= {"services": [name], "min_free_mb": 0, "events_since_utc": ""}
+    said = cast("_Health", call(transport, "health", asked, deadline=PROBE_SECONDS))
+    for check in said["checks"]:
+        if check["name"] == f"service {name}":
+            return "" if check["ok"] else check["detail"][:_SAID] or "nothing more is said"
+    return "the host's answer does not speak of it"
+
+
+class _Check(TypedDict):
+    """A check of contracts/health.out.json."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+class _Health(TypedDict):
+    """What is read here of contracts/health.out.json; `call` has checked all of it."""
+
+    checks: list[_Check]
 
 
 def _said(done: CommandResult) -> str:

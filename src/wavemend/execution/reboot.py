@@ -1,7 +1,8 @@
 """Restart a host when that is due and allowed, and believe it only when it is proven.
 
 Proven: another boot id, an uptime shorter than the time since the command, the newest kernel, and
-no second boot for as long as the profile says.
+no second boot for as long as the profile says. A host that goes on servicing after its restart is
+not up before its manager says so.
 """
 
 from contextlib import suppress
@@ -15,14 +16,19 @@ from wavemend.execution.looks import look
 from wavemend.execution.order import Order
 from wavemend.hosts import Facts
 from wavemend.ledger import attempts
+from wavemend.managers import TellsReboot, WatchesBoot
 from wavemend.observations import Look
 
 MAX_REBOOTS = 5
 """More than five in one attempt is a boot loop (Google's OS Config stops at the same number)."""
 
 _TELL_SECONDS = 30.0
+_TELL_AGAIN_SECONDS = 300.0
 _ASK_AGAIN_SECONDS = (1.0, 5.0)
 """First and longest pause between two looks at a host that is restarting."""
+
+_GLANCE_SECONDS = 60.0
+_NOT_UP = "booting"
 
 _STAY_SECONDS = 10.0
 """Longest pause between two looks at a host that must stay in its new boot."""
@@ -42,23 +48,27 @@ class Rebooted:
 
 
 def reboot_if_due(
-    hands: Hands, order: Order, attempt_id: str, seen: Look, boot_id: str
+    hands: Hands, order: Order, attempt_id: str, seen: Look, boot_id: str, *, first: bool = False
 ) -> Rebooted:
     """Restart the host if that is due and allowed; return the last that was seen of it.
 
     `boot_id`: the boot in which the job began; when it is another one already, the host has
-    restarted since, and is not told to again. Call it only for a job that ended and left the
-    host's packages whole: a half-configured host may not come up again.
+    restarted since, and is not told to again. `first`: what is left to do begins with a restart.
+    Call it only for a job that ended and left the host's packages whole: a half-configured host
+    may not come up again.
     """
     facts = seen.facts
     if facts is None:
         return Rebooted(look=seen)
+    with hands.ledger.reading() as book:
+        told = attempts.reboots_of(book, attempt_id) > 0
     if boot_id and facts.boot_id != boot_id:
-        with hands.ledger.reading() as book:
-            told = attempts.reboots_of(book, attempt_id) > 0
         return _watched(hands, order, seen, None) if told else Rebooted(look=seen, happened=True)
-    if not reboot_rules.is_due(order, facts):
+    if not reboot_rules.is_due(order, facts, first=first):
         return Rebooted(look=seen)
+    if told and isinstance(hands.manager(order.host), TellsReboot):
+        # It counts down to what this attempt has told it: that is nobody else's shutdown.
+        facts = replace(facts, scheduled_shutdown="")
     refusal = reboot_rules.deferral(order, facts, hands.clock()) or _count(hands, order, attempt_id)
     if refusal:
         return Rebooted(look=seen, pending=f"not rebooted: {refusal}")
@@ -80,18 +90,73 @@ def _count(hands: Hands, order: Order, attempt_id: str) -> str:
 
 def restart(hands: Hands, order: Order, seen: Look) -> Rebooted:
     """Tell a host to restart, and wait until it is proven to have; nothing is asked before."""
-    told, pause = hands.monotonic(), _ASK_AGAIN_SECONDS[0]
-    until = told + order.profile.reboots.back_within.total_seconds()
+    told = told_last = hands.monotonic()
+    pause, until = _ASK_AGAIN_SECONDS[0], told + _patience(order)
     old = seen.facts.boot_id if seen.facts else ""
     _tell(hands, order)
     last = seen
     while hands.monotonic() < until:
         hands.sleep(pause)
         pause = min(1.2 * pause, _ASK_AGAIN_SECONDS[1])
-        last = look(hands, order.host, refresh=False)
-        if last.facts is not None and last.facts.boot_id != old:
-            return _watched(hands, order, last, hands.monotonic() - told)
-    return Rebooted(look=last, pending="it was told to reboot, and its boot id has not changed")
+        last = _glance(hands, order, seen)
+        if last.facts is None:
+            continue
+        if last.facts.boot_id != old:
+            return _watched(hands, order, last, told)
+        if hands.monotonic() > told_last + _TELL_AGAIN_SECONDS and _may_tell_again(hands, order):
+            told_last = hands.monotonic()
+            _tell(hands, order)
+    why = last.detail if last.reason == _NOT_UP else "its boot id has not changed"
+    return Rebooted(look=_whole(hands, order, last), pending=f"it was told to reboot, and {why}")
+
+
+def _may_tell_again(hands: Hands, order: Order) -> bool:
+    """True where to be told twice is to restart once; the first word may have been lost."""
+    return isinstance(hands.manager(order.host), TellsReboot)
+
+
+def once_up(hands: Hands, order: Order) -> Look:
+    """Look until the host answers, as long as a restart may take."""
+    pause, until = _ASK_AGAIN_SECONDS[0], hands.monotonic() + _patience(order)
+    while True:
+        seen = look(hands, order.host, refresh=False)
+        if seen.facts is not None or hands.monotonic() >= until:
+            return seen
+        hands.sleep(pause)
+        pause = min(1.5 * pause, _ASK_AGAIN_SECONDS[1])
+
+
+def _patience(order: Order) -> float:
+    return order.profile.reboots.back_within.total_seconds()
+
+
+def _glance(hands: Hands, order: Order, known: Look) -> Look:
+    """Look at a host that is restarting; a short question where its manager has one.
+
+    The answer to that is what was known of the host, with the boot id of now.
+    """
+    manager = hands.manager(order.host)
+    if known.facts is None or not isinstance(manager, WatchesBoot):
+        return look(hands, order.host, refresh=False)
+    unseen = Look(host=order.host.name, at=hands.clock(), facts=None)
+    try:
+        transport = hands.connect(order.host)
+        try:
+            boot_id = manager.boot_seen(transport, deadline=_GLANCE_SECONDS)
+        finally:
+            transport.close()
+    except TransportError as error:
+        return replace(unseen, reason=error.reason, detail=str(error))
+    if not boot_id:
+        return replace(unseen, reason=_NOT_UP, detail="it answers and is not up for good")
+    return replace(unseen, facts=replace(known.facts, boot_id=boot_id), peer_key=known.peer_key)
+
+
+def _whole(hands: Hands, order: Order, last: Look) -> Look:
+    """Return a whole look, where only a short question was asked."""
+    if isinstance(hands.manager(order.host), WatchesBoot):
+        return look(hands, order.host, refresh=False)
+    return last
 
 
 def _tell(hands: Hands, order: Order) -> None:
@@ -99,19 +164,26 @@ def _tell(hands: Hands, order: Order) -> None:
     with suppress(TransportError):
         transport = hands.connect(order.host)
         try:
-            argv = hands.manager(order.host).reboot_argv
-            transport.run_as_root(argv, deadline=_TELL_SECONDS)
+            manager = hands.manager(order.host)
+            if isinstance(manager, TellsReboot):
+                manager.tell_reboot(transport, deadline=_TELL_SECONDS)
+            else:
+                transport.run_as_root(manager.reboot_argv, deadline=_TELL_SECONDS)
         finally:
             transport.close()
 
 
-def _watched(hands: Hands, order: Order, first: Look, since_told: float | None) -> Rebooted:
-    """Say whether a host that answers from another boot is back for good, and with its kernel."""
+def _watched(hands: Hands, order: Order, first: Look, told: float | None) -> Rebooted:
+    """Say whether a host that answers from another boot is back for good, and with its kernel.
+
+    `told`: when it was told to restart, on our stopwatch; None: by an earlier process.
+    """
     back = _stay(hands, order, first)
     facts = back.look.facts
     if back.trouble or facts is None:
         return back
-    if reason := reboot_rules.unproven_boot(first.facts or facts, since_told):
+    since_told = None if told is None else hands.monotonic() - told
+    if reason := reboot_rules.unproven_boot(facts, since_told):
         return replace(back, pending=reason)
     return replace(back, trouble=reboot_rules.wrong_kernel(facts))
 
@@ -123,17 +195,18 @@ def _stay(hands: Hands, order: Order, first: Look) -> Rebooted:
     stays away is what was last seen of it.
     """
     manners = order.profile.reboots
-    stable, patience = manners.stable_for.total_seconds(), manners.back_within.total_seconds()
-    began, last = hands.monotonic(), first
+    stable, patience = manners.stable_for.total_seconds(), _patience(order)
+    short = isinstance(hands.manager(order.host), WatchesBoot)
+    began, last = hands.monotonic(), _glance(hands, order, first) if short else first
     while (gone := hands.monotonic() - began) < stable or last.facts is None:
         if last.facts is None and gone >= stable + patience:
             break
         hands.sleep(min(_STAY_SECONDS, max(1.0, stable / 4)))
-        last = look(hands, order.host, refresh=False)
+        last = _glance(hands, order, first)
         if last.facts is not None and _boot(last.facts) != _boot(first.facts):
             trouble = f"boot loop: it came up again within {gone:.0f} s of its restart"
-            return Rebooted(look=last, trouble=trouble, happened=True)
-    return Rebooted(look=last, happened=True)
+            return Rebooted(look=_whole(hands, order, last), trouble=trouble, happened=True)
+    return Rebooted(look=_whole(hands, order, last), happened=True)
 
 
 def _boot(facts: Facts | None) -> str:

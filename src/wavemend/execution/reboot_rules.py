@@ -14,13 +14,16 @@ _NAMED = 5
 """Users or inhibitors named in a reason."""
 
 
-def is_due(order: Order, facts: Facts) -> bool:
-    """Say whether the plan restarts this host, as it was just seen."""
+def is_due(order: Order, facts: Facts, *, first: bool = False) -> bool:
+    """Say whether the plan restarts this host, as it was just seen.
+
+    `first`: what is left to do begins with a restart, whatever the host's own reasons say.
+    """
     match RebootRule(order.planned.reboot):
         case RebootRule.NEVER:
             return False
         case RebootRule.IF_NEEDED:
-            return bool(facts.reboot_reasons)
+            return first or bool(facts.reboot_reasons)
         case RebootRule.ALWAYS:
             return True
 
@@ -67,8 +70,9 @@ def wrong_kernel(facts: Facts) -> str:
     """Say that a host came back with another kernel than its newest; empty when it did not."""
     if not facts.newest_kernel or facts.running_kernel == facts.newest_kernel:
         return ""
+    what = "build" if facts.os_id == "windows" else "kernel"
     return (
-        f"it came back with the kernel {facts.running_kernel}, and {facts.newest_kernel} is "
+        f"it came back with the {what} {facts.running_kernel}, and {facts.newest_kernel} is "
         "installed"
     )
 

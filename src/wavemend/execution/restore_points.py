@@ -7,11 +7,12 @@ from datetime import timedelta
 from wavemend.errors import PlanError, TransportError
 from wavemend.execution.hands import Hands
 from wavemend.execution.order import Order
+from wavemend.execution.windows_points import by_script
 from wavemend.hosts import Host
-from wavemend.managers import KnowsOldVersions
+from wavemend.managers import KnowsOldVersions, Manager, TakesUpdatesBack
 from wavemend.operations import OUTPUT_BOUND, Operation
 from wavemend.packages import Target
-from wavemend.plans import Plan
+from wavemend.plans import Plan, PlannedPackage
 from wavemend.policy.care import Place, RestorePointRule
 from wavemend.snapshots import (
     PREFIX,
@@ -25,22 +26,26 @@ from wavemend.snapshots import (
     Snapshotter,
     Subject,
 )
-from wavemend.transport import Transport
+from wavemend.transport import Transport, WindowsTransport
 
 
 def subject_of(hands: Hands, plan: Plan, host: Host) -> Subject:
-    """Return a planned host as its restore point sees it. A new package had no version before."""
-    before = sorted(
-        Target(name=package.name, arch=package.arch, version=package.installed)
-        for package in plan.host(host.name).packages
-        if package.installed
-    )
+    """Return a planned host as its restore point sees it."""
     name, question = f"{PREFIX}{plan.rollout}-{host.name}", None
     manager = hands.manager(host)
+    found = (_before(manager, package) for package in plan.host(host.name).packages)
+    before = sorted(target for target in found if target is not None)
     if isinstance(manager, KnowsOldVersions):
         with suppress(PlanError):
             question = manager.old_versions_script(before)
     return Subject(host=host, name=name, before=tuple(before), question=question)
+
+
+def _before(manager: Manager, package: PlannedPackage) -> Target | None:
+    """Return what a package goes back to. A new one had no version before, and stays."""
+    if package.installed:
+        return Target(name=package.name, arch=package.arch, version=package.installed)
+    return manager.before_update(package) if isinstance(manager, TakesUpdatesBack) else None
 
 
 def snapshotter(rule: RestorePointRule) -> Snapshotter:
@@ -134,6 +139,14 @@ class _Asking:
     def _on_host(self, command: Command) -> Said:
         if self._transport is None:
             self._transport = self._hands.connect(self._host)
+        on_windows = isinstance(self._transport, WindowsTransport)
+        if on_windows != (command.script is not None):
+            systems = ("Linux", "Windows") if on_windows else ("Windows", "Linux")
+            reason = "this kind of restore point is for {} hosts, and this is one of {}"
+            return Said(trouble=f"{command.title}: {reason.format(*systems)}")
+        if command.script is not None:
+            token = self._hands.token()
+            return by_script(self._transport, command, command.script, token)
         done = self._transport.run_as_root(
             command.argv, stdin=command.stdin, deadline=command.seconds
         )

@@ -6,9 +6,7 @@ back is begun at most once, and a second look decides what came of it.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TypeAlias
 
-from wavemend.errors import PlanError
 from wavemend.evidence import ProbeResult
 from wavemend.execution import drift
 from wavemend.execution.conclude import Conclusion, evidence_of
@@ -16,7 +14,6 @@ from wavemend.execution.hands import Hands
 from wavemend.execution.looks import look, look_and_record
 from wavemend.execution.order import Order
 from wavemend.execution.probes import until_well
-from wavemend.execution.restore_points import asking, snapshotter, subject_of
 from wavemend.execution.rollback_approval import approval_refusal
 from wavemend.execution.rollback_end import (
     RollbackEnd,
@@ -24,7 +21,6 @@ from wavemend.execution.rollback_end import (
     decide_rollback,
     is_back,
     merged,
-    unnamed_version,
     version_results,
 )
 from wavemend.execution.rollback_room import (
@@ -34,10 +30,11 @@ from wavemend.execution.rollback_room import (
     wait_for_room,
 )
 from wavemend.execution.taking_back import Leave, Way, take_back
+from wavemend.execution.ways_back import way_back, way_by
 from wavemend.ledger import attempts, restore_points, rollbacks
 from wavemend.ledger.attempts import Granted, Refused, Wait
 from wavemend.ledger.care_tables import RestorePointRow, RollbackRow
-from wavemend.ledger.restore_points import NOTHING_MADE, PointState
+from wavemend.ledger.restore_points import PointState
 from wavemend.ledger.rollbacks import RollbackIntent
 from wavemend.ledger.scans import newest_look, record_look
 from wavemend.ledger.tables import AttemptRow
@@ -47,14 +44,12 @@ from wavemend.packages import JobEnd
 from wavemend.policy.care import RollBack
 from wavemend.rollbacks import RollbackRequest, last_start
 from wavemend.rollout import AttemptState
-from wavemend.snapshots import Found, Missing, RestoreOnHost, RestoreOnWorker, UndoPackages
+from wavemend.snapshots import Found
 
 PURPOSE = "rollback"
 """Purpose of the look before it, in the ledger."""
 
 _TRY_AGAIN_SECONDS = 1.0
-
-_Way: TypeAlias = Way | RollbackEnd
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +150,7 @@ def _tried(
     A wait: somebody else took the place meanwhile; each try looks anew.
     """
     _, before = look_and_record(hands, order.host, purpose=PURPOSE, rollout_id=order.plan.rollout)
-    way = _way(hands, order, point, before)
+    way = way_back(hands, order, point, before)
     if isinstance(way, RollbackEnd):
         return _refused(hands, order, request, way.detail, way.outcome)
     if reason := approval_refusal(hands, order, request):
@@ -192,51 +187,10 @@ def _resumed(
         seen = newest_look(book, order.host.name, purpose=PURPOSE, rollout_id=row.rollout_id)
     before = seen[1] if seen else Look(host=order.host.name, at=hands.clock(), facts=None)
     found = Found(name=point.name, reference=point.reference) if point else Found(name="")
-    way = _by(hands, order, found)
+    way = way_by(hands, order, found)
     granted = Granted(row.id, row.nonce, order.lease.fence)
     intent = _Intent(granted, before, AttemptState(row.state), point)
     return _taken_back(hands, order, request, intent, way)
-
-
-def _way(hands: Hands, order: Order, point: RestorePointRow | None, before: Look) -> _Way:
-    """Say how the host is taken back, after listing its point back; or why it cannot be."""
-    if point is None:
-        return _blocked("no restore point was recorded for it")
-    try:
-        way = _by(hands, order, Found(name=point.name, reference=point.reference))
-    except PlanError as error:
-        return _blocked(str(error))
-    undo = order.profile.restore_point.kind == NOTHING_MADE
-    if before.facts is None and way.command is None:
-        detail = f"{before.reason}: {before.detail}"
-        return RollbackEnd(outcome=Outcome.UNREACHABLE, detail=detail)
-    if before.facts is not None:
-        bare = replace(order.planned, packages=())
-        if reason := drift.host_drift(bare, before.facts, before.peer_key):
-            return _blocked(reason)
-        if reason := unnamed_version(order.planned, before.facts):
-            return _blocked(f"somebody has changed it since: {reason}")
-        if undo and is_back(order.planned, before.facts):
-            return _blocked("every package is at its old version already")
-    if undo:
-        return way  # the manager's own transaction says what it cannot get any more
-    subject = replace(subject_of(hands, order.plan, order.host), name=point.name)
-    with asking(hands, order.host) as ask:
-        found = snapshotter(order.profile.restore_point).find(ask, subject)
-    return _blocked(found.reason) if isinstance(found, Missing) else _by(hands, order, found)
-
-
-def _by(hands: Hands, order: Order, found: Found) -> Way:
-    """Return the way back by a found point. Raises PlanError where there is none."""
-    subject = replace(subject_of(hands, order.plan, order.host), name=found.name)
-    restoring = snapshotter(order.profile.restore_point).restoring(subject, found)
-    match restoring:
-        case UndoPackages():
-            return Way(script=hands.manager(order.host).undo_script(subject.before))
-        case RestoreOnHost(script=script, restarts=restarts, uses_up=uses_up):
-            return Way(script=script, restarts=restarts, uses_up=uses_up, whole=True)
-        case RestoreOnWorker(command=command):
-            return Way(command=command, whole=True)
 
 
 def _taken_back(
@@ -258,7 +212,7 @@ def _taken_back(
         last_start=lambda: last_start(request, order.plan, hands.clock()),
     )
     taken = take_back(hands, order, intent.granted, way, leave)
-    end = _concluded(hands, order, intent.before, taken)
+    end = _concluded(hands, order, intent.before, taken, way)
     rollout = order.plan.rollout
     with hands.ledger.writing() as book:
         record_look(book, order.host, taken.rebooted.look, purpose="after", rollout_id=rollout)
@@ -285,19 +239,19 @@ def _obstacle(
     hands: Hands, order: Order, request: RollbackRequest, point: RestorePointRow | None
 ) -> str:
     """Say why an intent that somebody else wrote, who knows when, must not be begun now."""
-    way = _way(hands, order, point, look(hands, order.host, refresh=False))
+    way = way_back(hands, order, point, look(hands, order.host, refresh=False))
     if isinstance(way, RollbackEnd):
         return way.detail
     return approval_refusal(hands, order, request)
 
 
-def _concluded(hands: Hands, order: Order, before: Look, taken: Taken) -> RollbackEnd:
+def _concluded(hands: Hands, order: Order, before: Look, taken: Taken, way: Way) -> RollbackEnd:
     followed, rebooted = taken.followed, taken.rebooted
     facts, planned = rebooted.look.facts, order.planned
-    why = _why(hands, order, before, taken)
-    packages = version_results(planned, facts, why, whole=taken.whole)
+    why = _why(hands, order, before, taken, way)
+    packages = version_results(planned, facts, why, whole=taken.exact)
     probes: tuple[ProbeResult, ...] = ()
-    if is_back(planned, facts, whole=taken.whole):
+    if is_back(planned, facts, whole=taken.exact):
         patience = order.profile.reboots.back_within.total_seconds()
         probes = until_well(hands, order.host, order.profile.probes, patience)
     outcome, detail = decide_rollback(planned, before.facts, taken, packages, probes)
@@ -305,19 +259,17 @@ def _concluded(hands: Hands, order: Order, before: Look, taken: Taken) -> Rollba
     return RollbackEnd(outcome=outcome, detail=detail, packages=packages, evidence=evidence)
 
 
-def _why(hands: Hands, order: Order, before: Look, taken: Taken) -> Mapping[str, str]:
+def _why(
+    hands: Hands, order: Order, before: Look, taken: Taken, way: Way
+) -> Mapping[tuple[str, str], str]:
     """Return what the package manager says of the packages it did not take back."""
+    why = {(target.name, target.arch): reason for target, reason in way.stays}
     facts, view = taken.rebooted.look.facts, taken.followed.view
-    targets = subject_of(hands, order.plan, order.host).before
-    if facts is None or order.profile.restore_point.kind != NOTHING_MADE:
-        return {}
+    if facts is None or way.whole:
+        return why
     end = JobEnd(exit_status=view.exit_status if view else None, log=view.log if view else b"")
-    judged = hands.manager(order.host).judge(targets, before.facts or facts, facts, end)
-    return {result.name: result.detail for result in judged}
-
-
-def _blocked(reason: str) -> RollbackEnd:
-    return RollbackEnd(outcome=Outcome.BLOCKED, detail=reason)
+    judged = hands.manager(order.host).judge(way.undoes, before.facts or facts, facts, end)
+    return why | {(result.name, result.arch): result.detail for result in judged}
 
 
 def _refused(

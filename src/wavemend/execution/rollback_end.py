@@ -4,15 +4,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from wavemend.evidence import Evidence, ProbeResult
+from wavemend.execution.builds import build_reached
 from wavemend.execution.conclude import Conclusion
 from wavemend.execution.follow import Followed
 from wavemend.execution.job_answers import JobState
 from wavemend.execution.reboot import Rebooted
+from wavemend.execution.windows_jobs import words_of
 from wavemend.hosts import Facts
 from wavemend.outcomes import Outcome, PackageOutcome, PackageResult
 from wavemend.plans import PlannedHost, PlannedPackage
 
 _NEVER_BEGUN: dict[JobState, str] = {
+    JobState.REFUSED_BUSY: "another change runs on the host",
     JobState.ABSENT: "the host never began it",
     JobState.REFUSED_FENCE: "the host has seen a newer controller and refused this one",
     JobState.REFUSED_LATE: "window: by the host's own clock it has ended",
@@ -40,10 +43,17 @@ class Taken:
     rebooted: Rebooted
     whole: bool = False
     """A whole disk was to be put back: its packages alone do not prove that it was."""
+    removes: bool = False
+    """What the change brought new was to be taken away again."""
     restarts: bool = False
     """It takes effect with the next boot."""
     refused: str = ""
     """Why an earlier process' intent was not begun."""
+
+    @property
+    def exact(self) -> bool:
+        """Nothing of the new may be left for it to count."""
+        return self.whole or self.removes
 
 
 def is_back(planned: PlannedHost, facts: Facts | None, *, whole: bool = False) -> bool:
@@ -53,7 +63,7 @@ def is_back(planned: PlannedHost, facts: Facts | None, *, whole: bool = False) -
     `whole`: with the disk, so that nothing of the new is left either.
     """
     return facts is not None and all(
-        _at_old(package, _versions(facts, package), whole) for package in planned.packages
+        _at_old(package, facts, whole=whole) for package in planned.packages
     )
 
 
@@ -67,25 +77,41 @@ def unnamed_version(planned: PlannedHost, facts: Facts) -> str:
     return ""
 
 
-def _at_old(package: PlannedPackage, now: tuple[str, ...], whole: bool) -> bool:
+def _at_old(package: PlannedPackage, facts: Facts, *, whole: bool) -> bool:
+    now = _versions(facts, package)
     is_there = not package.installed or package.installed in now
-    return is_there and not (whole and package.target in now)
+    return is_there and not (whole and (package.target in now or _build_left(package, facts)))
+
+
+def _build_left(package: PlannedPackage, facts: Facts) -> str:
+    """Say at which build a host still is that an update of Windows had raised; or nothing.
+
+    A build that nobody saw proves nothing.
+    """
+    if not package.builds or build_reached(package, facts) is False:
+        return ""
+    product, build = package.builds[0]
+    return f"{product} is {facts.version_of(product) or 'at a build unseen'}, not below {build}"
 
 
 def version_results(
-    planned: PlannedHost, facts: Facts | None, why: Mapping[str, str], *, whole: bool = False
+    planned: PlannedHost,
+    facts: Facts | None,
+    why: Mapping[tuple[str, str], str],
+    *,
+    whole: bool = False,
 ) -> tuple[PackageResult, ...]:
     """Return per package whether its old version is back; what was new had none.
 
-    `why`: the package manager's own words about a package that is not.
+    `why`: the package manager's own words about a package that is not, by name and architecture.
     """
     results = []
     for package in planned.packages:
         now = _versions(facts, package) if facts else ()
-        back = facts is not None and _at_old(package, now, whole)
-        if not package.installed and (back or not whole):
+        back = facts is not None and _at_old(package, facts, whole=whole)
+        if not package.installed and not whole:
             continue
-        missed = f"still at {' and '.join(now)}" if facts else "not seen since"
+        said = why.get((package.name, package.arch)) or _missed(package, facts)
         results.append(
             PackageResult(
                 name=package.name,
@@ -94,7 +120,7 @@ def version_results(
                 target=package.installed,
                 after=package.installed if back else next(iter(now), ""),
                 outcome=PackageOutcome.INSTALLED if back else PackageOutcome.FAILED,
-                detail=_beside(package, now) if back else why.get(package.name) or missed,
+                detail=_beside(package, now) if back else said,
             )
         )
     return tuple(sorted(results, key=lambda result: (result.name, result.arch)))
@@ -107,6 +133,15 @@ def _versions(facts: Facts, package: PlannedPackage) -> tuple[str, ...]:
         for found in facts.installed
         if found.name == package.name and arch in {"", found.arch, "all"}
     )
+
+
+def _missed(package: PlannedPackage, facts: Facts | None) -> str:
+    if facts is None:
+        return "not seen since"
+    now = _versions(facts, package)
+    if now:
+        return f"still at {' and '.join(now)}"
+    return _build_left(package, facts) or "it is not installed any more"
 
 
 def _beside(package: PlannedPackage, now: tuple[str, ...]) -> str:
@@ -131,13 +166,8 @@ def decide_rollback(
         return Outcome.UNREACHABLE, f"{rebooted.look.reason}: {rebooted.look.detail}"
     if trouble := rebooted.pending or rebooted.trouble:
         return Outcome.NEEDS_HUMAN, f"it takes effect with a restart: {trouble}"
-    if not is_back(planned, facts, whole=taken.whole):
-        missed = [result for result in packages if result.outcome is PackageOutcome.FAILED]
-        first = next(iter(missed or packages), None)
-        reason = f"{first.name}: {first.detail}" if first else "the old versions are not back"
-        if view is not None and view.state is JobState.LOST:
-            return Outcome.NEEDS_HUMAN, f"it was begun and its end is unknown; {reason}"
-        return Outcome.FAILED, f"{reason}{_last_words(followed)}"
+    if not is_back(planned, facts, whole=taken.exact):
+        return _not_back(followed, packages, facts if taken.removes else None)
     if taken.whole and (reason := _unproven(planned, before, taken, facts)):
         return Outcome.NEEDS_HUMAN, f"the old versions are there, but {reason}"
     known = {(p.name, p.arch) for p in before.broken} if before else set()
@@ -150,6 +180,25 @@ def decide_rollback(
     stays = "".join(f"; {r.name}: {r.detail}" for r in packages if r.detail)
     due = f"; a restart is due: {', '.join(facts.reboot_reasons)}" if facts.reboot_reasons else ""
     return Outcome.ROLLED_BACK, f"the old versions are back{stays}{due}"
+
+
+def _not_back(
+    followed: Followed, packages: tuple[PackageResult, ...], removed_from: Facts | None
+) -> tuple[Outcome, str]:
+    """Return what it means that not everything is back.
+
+    `removed_from`: the host, where updates were removed: that often ends with a restart only.
+    """
+    missed = [result for result in packages if result.outcome is PackageOutcome.FAILED]
+    first = next(iter(missed or packages), None)
+    reason = f"{first.name}: {first.detail}" if first else "the old versions are not back"
+    view = followed.view
+    if view is not None and view.state is JobState.LOST:
+        return Outcome.NEEDS_HUMAN, f"it was begun and its end is unknown; {reason}"
+    if removed_from is not None and removed_from.reboot_reasons:
+        due = ", ".join(removed_from.reboot_reasons)
+        return Outcome.NEEDS_HUMAN, f"{reason}; it waits for a restart: {due}"
+    return Outcome.FAILED, f"{reason}{_last_words(followed)}"
 
 
 def _unproven(planned: PlannedHost, before: Facts | None, taken: Taken, facts: Facts) -> str:
@@ -181,7 +230,8 @@ def _last_words(followed: Followed) -> str:
     view = followed.view
     if view is None or view.exit_status in {0, None}:
         return ""
-    lines = [line for line in view.log.decode(errors="replace").splitlines() if line.strip()]
+    log = words_of(view.log).decode(errors="replace")
+    lines = [line for line in log.splitlines() if line.strip()]
     said = f": {lines[-1].strip()[:_WORDS]}" if lines else ""
     return f" (exit status {view.exit_status}{said})"
 

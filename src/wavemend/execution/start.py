@@ -1,7 +1,9 @@
 """The right to start, and the start itself: approval, intent, detached job."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
+from wavemend import packages
 from wavemend.approvals import Answer, check
 from wavemend.errors import ApprovalRefused, TransportError
 from wavemend.execution.barring import barred
@@ -24,7 +26,7 @@ START_SECONDS = 60.0
 _ASK_AGAIN_SECONDS = (0.5, 5.0)
 """First and longest pause before a waiting host asks for its place again: hundreds may wait."""
 
-NOTHING = JobScript(text="exit 0\n", args=())
+NOTHING = JobScript(text="exit 0\n", args=(), kind=packages.NOTHING)
 """The job of a host that is only restarted: its begin and end are in the host's journal, with the
 fence and the boot, as those of every change are; the restart follows it."""
 
@@ -166,6 +168,7 @@ def begin(hands: Hands, order: Order, granted: Granted, targets: tuple[Target, .
         script=_script(hands, order, targets),
         # However long this process was stopped since the intent: the host has a clock too.
         not_after=int(order.plan.last_start.timestamp()),
+        until=int(_until(hands, order).timestamp()),
     )
     try:
         transport = hands.connect(order.host)
@@ -175,6 +178,11 @@ def begin(hands: Hands, order: Order, granted: Granted, targets: tuple[Target, .
             transport.close()
     except TransportError as error:
         return Begun(view=None, trouble=f"{error.reason}: {error}")
+
+
+def _until(hands: Hands, order: Order) -> datetime:
+    """Return when a job begins no further part: the window ends, or nobody follows it any more."""
+    return min(order.plan.window_end, hands.clock() + order.profile.host_deadline)
 
 
 def _script(hands: Hands, order: Order, targets: tuple[Target, ...]) -> JobScript:

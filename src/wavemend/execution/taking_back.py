@@ -15,19 +15,17 @@ from wavemend.execution.job_answers import JobState, JobView
 from wavemend.execution.jobs import JobSpec, forbid_job, start_job
 from wavemend.execution.looks import look
 from wavemend.execution.order import Order
-from wavemend.execution.reboot import MAX_REBOOTS, Rebooted, restart
+from wavemend.execution.reboot import MAX_REBOOTS, Rebooted, once_up, restart
+from wavemend.execution.reboot_rules import is_due
 from wavemend.execution.restore_points import operation_of
 from wavemend.execution.rollback_end import Taken, is_back
 from wavemend.execution.start import START_SECONDS
 from wavemend.ledger import rollbacks
 from wavemend.ledger.attempts import Granted
 from wavemend.observations import Look
-from wavemend.packages import JobScript
+from wavemend.packages import JobScript, Target
 from wavemend.rollout import AttemptState
 from wavemend.snapshots import Command
-
-_PAUSE = (1.0, 5.0)
-"""First and longest pause between two looks at a host that is on its way up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +38,17 @@ class Way:
     uses_up: bool = False
     whole: bool = False
     """It puts a disk back, not single packages."""
+    removes: bool = False
+    """What the change brought new is taken away again, as updates of Windows are."""
+    undoes: tuple[Target, ...] = ()
+    """What the package manager is asked to go back to; none where a disk is put back."""
+    stays: tuple[tuple[Target, str], ...] = ()
+    """What cannot be taken back at all, and why: the host is never called rolled back then."""
+
+    @property
+    def exact(self) -> bool:
+        """Nothing of the new may be left for it to count."""
+        return self.whole or self.removes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,12 +73,15 @@ def take_back(hands: Hands, order: Order, granted: Granted, way: Way, leave: Lea
         return _by_worker(hands, order, granted, way.command, leave)
     followed, refused = _by_host(hands, order, granted, way, leave)
     rebooted = Rebooted(look=look(hands, order.host, refresh=False))
-    if way.restarts and _waits_for_boot(order, followed, leave.before, rebooted.look):
+    if (way.restarts and _waits_for_boot(order, followed, leave.before, rebooted.look)) or (
+        way.removes and _asks_for_boot(order, followed, rebooted.look)
+    ):
         rebooted = _restarted(hands, order, granted, leave, rebooted.look)
     return Taken(
         followed=followed,
         rebooted=rebooted,
         whole=way.whole,
+        removes=way.removes,
         restarts=way.restarts,
         refused=refused,
     )
@@ -90,7 +102,7 @@ def _by_host(
     seen = look(hands, order.host, refresh=False)
     if seen.facts is None:
         return Followed(view=None, trouble=f"{seen.reason}: {seen.detail}"), ""
-    if is_back(order.planned, seen.facts, whole=way.whole):
+    if is_back(order.planned, seen.facts, whole=way.exact):
         return Followed(view=JobView(state=JobState.LOST)), ""
     refused = leave.obstacle()
     if not refused:
@@ -174,6 +186,17 @@ def _waits_for_boot(order: Order, followed: Followed, before: Look, seen: Look) 
     return done and now.boot_id == (view.boot_id_at_begin or then.boot_id)
 
 
+def _asks_for_boot(order: Order, followed: Followed, seen: Look) -> bool:
+    """True when updates were removed, and the host says that it ends with a restart.
+
+    Where the plan never restarts the host it is left to a person, as the outcome says then.
+    """
+    facts = seen.facts
+    if facts is None or not (followed.ended and facts.reboot_reasons):
+        return False
+    return is_due(order, facts)
+
+
 def _restarted(hands: Hands, order: Order, granted: Granted, leave: Leave, seen: Look) -> Rebooted:
     """Restart the host after the intent to is written, unless that is forbidden by now."""
     refused = leave.refusal()
@@ -205,19 +228,7 @@ def _by_worker(
             exit_status=end.exit_status,
             log=end.output.encode(),
         )
-    seen = look(hands, order.host, refresh=False) if refused else _once_up(hands, order)
+    seen = look(hands, order.host, refresh=False) if refused else once_up(hands, order)
     return Taken(
         followed=Followed(view=view), rebooted=Rebooted(look=seen), whole=True, refused=refused
     )
-
-
-def _once_up(hands: Hands, order: Order) -> Look:
-    """Look until the host answers, as long as a restart may take."""
-    until = hands.monotonic() + order.profile.reboots.back_within.total_seconds()
-    pause = _PAUSE[0]
-    while True:
-        seen = look(hands, order.host, refresh=False)
-        if seen.facts is not None or hands.monotonic() >= until:
-            return seen
-        hands.sleep(pause)
-        pause = min(1.5 * pause, _PAUSE[1])

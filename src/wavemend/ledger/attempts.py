@@ -14,11 +14,13 @@ from wavemend.ledger import audit
 from wavemend.ledger.answers import Answer, Granted, Refused, Wait
 from wavemend.ledger.losses import halt_if_lost_together, note_found
 from wavemend.ledger.rollouts import Lease, check_lease
+from wavemend.ledger.rounds import rounds_of
 from wavemend.ledger.starts import has_place, intend, start_refusal
 from wavemend.ledger.tables import AttemptRow
 from wavemend.outcomes import Outcome, PackageResult
 from wavemend.plans import Plan
 from wavemend.rollout import AttemptState
+from wavemend.rounds import job_of
 
 __all__ = [
     "Answer",
@@ -74,13 +76,17 @@ def count_reboot(session: Session, lease: Lease, attempt_id: str, now: datetime)
 
 
 def unseen_ends(session: Session, host: str) -> tuple[tuple[str, str], ...]:
-    """Return id and nonce of a host's attempts whose job was not seen to end, newest first."""
+    """Return name and nonce of a host's jobs that were not seen to end, newest first.
+
+    Of an attempt of several rounds it is the last one's.
+    """
     query = select(AttemptRow.id, AttemptRow.nonce).where(
         AttemptRow.host == host,
         AttemptRow.outcome == Outcome.NEEDS_HUMAN,
         col(AttemptRow.touched).is_(True),
     )
-    return tuple(session.exec(query.order_by(col(AttemptRow.intent_at).desc()).limit(5)))
+    found = session.exec(query.order_by(col(AttemptRow.intent_at).desc()).limit(5)).all()
+    return tuple((job_of(row_id, rounds_of(session, row_id)), nonce) for row_id, nonce in found)
 
 
 def has_begun(session: Session, attempt_id: str) -> bool:

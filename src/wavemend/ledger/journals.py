@@ -13,8 +13,9 @@ from sqlmodel import Session, col, select
 
 from wavemend.hosts import BegunAttempt, Facts
 from wavemend.ledger import audit
-from wavemend.ledger.care_tables import FenceFloorRow, JournalEntryRow, RollbackRow
+from wavemend.ledger.care_tables import AttemptStepRow, FenceFloorRow, JournalEntryRow, RollbackRow
 from wavemend.ledger.tables import AttemptRow
+from wavemend.rounds import FURTHER, round_of
 
 MAX_FENCE_STEP = 10_000_000
 """A fence counts events. One that is farther ahead is damage or a lie, and raises no floor."""
@@ -49,7 +50,19 @@ def unknown_ids(session: Session, host: str, begun: Iterable[BegunAttempt]) -> t
         ),
     )
     known = {found for query in queries for found in session.exec(query)}
+    known |= _rounds_known(session, [entry for entry in wanted if entry not in known])
     return tuple(entry for entry in wanted if entry not in known)
+
+
+def _rounds_known(session: Session, wanted: Sequence[str]) -> set[str]:
+    """Return those of these names that are further rounds of an attempt, written down here."""
+    further = {entry: round_of(entry) for entry in wanted}
+    return {
+        entry
+        for entry, (attempt_id, number) in further.items()
+        if number in FURTHER
+        and session.get(AttemptStepRow, (attempt_id, FURTHER[number])) is not None
+    }
 
 
 def record_strangers(

@@ -31,6 +31,6 @@ def tidy_restore_points(site: str = "default", *, orphans: bool = False) -> Stat
     told = f"{len(tidied) - len(left)} restore points removed, {len(left)} could not be"
     if orphans:
         odd = find_odd(bench)
-        show_odd(odd)
+        show_odd(bench, odd)
         told += f", {len(odd)} to look at"
     return Failed(message=told) if left else Completed(message=told)

@@ -14,17 +14,18 @@ from prefect.input import RunInput
 from pydantic import Field
 
 from tasks.run_log import run_log
-from tasks.show import SIMULATED, code, cves_shown, plain
+from tasks.show import code, cves_shown, plain
 from tasks.workbench import Running
 from wavemend.approvals import Answer, statement
 from wavemend.errors import PlanError
 from wavemend.execution.restore_points import snapshotter
 from wavemend.ledger import rollouts
 from wavemend.ledger.approvals import OpenRequest, decisions
-from wavemend.plans import Plan, PlannedHost, PlannedPackage
+from wavemend.plans import ExcludedHost, Plan, PlannedHost, PlannedPackage
 from wavemend.policy.care import RestorePointRule
 from wavemend.reports.text import counted
 from wavemend.reports.verdict import outcome_words
+from wavemend.simulated import SIMULATED
 from wavemend.steps.decide import ask, take_answer
 
 
@@ -103,7 +104,7 @@ def so_far(running: Running) -> tuple[str, ...]:
         counts = Counter(outcome_words(outcome) for outcome in ended)
         told = ", ".join(f"{count} {words}" for words, count in sorted(counts.items()))
         lines.append(f"{wave.name}: {told}")
-    lines += [f"{left.name}: {outcome_words(left.outcome)}" for left in plan.excluded]
+    lines += [f"{_named(left)}: {outcome_words(left.outcome)}" for left in plan.excluded]
     return (*lines, *way_back(plan, running.bench.fleet.profile(plan.profile).restore_point))
 
 
@@ -178,7 +179,11 @@ def _host_lines(host: PlannedHost) -> list[str]:
         f"restart {host.reboot.replace('_', ' ')}",
         "",
         *[_package_line(package) for package in host.packages],
-        *[f"- {code(left.name)} stays: {plain(left.reason)}" for left in host.left_out],
+        *[
+            f"- {code(left.name)}{f' {plain(left.title)}' if left.title else ''} stays: "
+            f"{plain(left.reason)}"
+            for left in host.left_out
+        ],
     ]
     return [*lines, ""]
 
@@ -186,6 +191,8 @@ def _host_lines(host: PlannedHost) -> list[str]:
 def _package_line(package: PlannedPackage) -> str:
     risk = f", {cves_shown(package.cves)}" if package.cves else ""
     change = f"{code(package.installed)} → {code(package.target)}"
+    if package.title:
+        change = f"{plain(package.title)} {code(package.target)}"
     return f"- **{plain(package.name)}** {change} {package.lane}{risk}"
 
 
@@ -205,5 +212,5 @@ def _halves(digest: str) -> str:
     return f"{code(digest[:middle])} {code(digest[middle:])}"
 
 
-def _named(host: PlannedHost) -> str:
+def _named(host: PlannedHost | ExcludedHost) -> str:
     return f"{SIMULATED} {host.name}" if host.simulated else host.name

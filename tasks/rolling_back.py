@@ -7,7 +7,7 @@ from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
 from tasks.run_log import run_log
-from tasks.show import plain
+from tasks.show import label_run, plain, whose
 from tasks.workbench import Running, Workbench
 from wavemend.calendar.windows import Window
 from wavemend.execution.order import InForce, Order
@@ -19,6 +19,7 @@ from wavemend.ledger.rollback_runs import RollbackRun
 from wavemend.plans import Plan
 from wavemend.reporting import write_rollout_report
 from wavemend.rollbacks import RollbackCase, RollbackRequest
+from wavemend.simulated import naming
 from wavemend.steps.roll_back import case_of, is_critical, plan_to_take_back
 
 
@@ -44,6 +45,7 @@ class Asked:
 
 def begin_run(asked: Asked, flow_run_id: str) -> None:
     """Write down what this run was asked for, so that another one can take all of it up."""
+    label_run(asked.running.plan, flow_run_id)
     running, run = asked.running, RollbackRun(case=asked.case, outside_window=asked.outside_window)
     hands = running.bench.hands
     with hands.ledger.writing() as book:
@@ -113,13 +115,14 @@ def _roll_back(running: Running, name: str, request: RollbackRequest) -> Rollbac
 def show_rollback(asked: Asked, ends: Mapping[str, RollbackEnd]) -> None:
     """Publish what came of each host, and write the rollout's report again."""
     running, case = asked.running, asked.case
+    called = naming(running.plan.hosts)
     create_table_artifact(
         key=f"rollback-{case.rollout.lower()}",
         table=[
-            {"host": name, "outcome": str(end.outcome), "detail": plain(end.detail)}
+            {"host": called(name), "outcome": str(end.outcome), "detail": plain(end.detail)}
             for name, end in sorted(ends.items())
         ],
-        description=f"{plain(case.tenant)}: taken back of {case.rollout}, asked for by "
+        description=f"{whose(running.plan)}: taken back of {case.rollout}, asked for by "
         f"{plain(case.requested_by)}: {plain(case.reason)}",
     )
     bench = running.bench

@@ -16,15 +16,13 @@ from prefect.client.schemas.actions import ArtifactUpdate
 
 from wavemend.ledger import attempts, rollouts
 from wavemend.ledger.store import Ledger
-from wavemend.plans import Plan, PlannedPackage
+from wavemend.plans import LeftOut, Plan, PlannedPackage
 from wavemend.reporting import WrittenReport
 from wavemend.reports import verdict_of
 from wavemend.reports.text import counted
 from wavemend.reports.verdict import hosts_by_urgency, outcome_words
 from wavemend.rollout import Action
-
-SIMULATED = "SIMULATED"
-"""Tag of every run, and word in every name and table, that is about played hosts."""
+from wavemend.simulated import SIMULATED, named
 
 CVES_SHOWN = 2
 REASON_SHOWN = 64
@@ -58,24 +56,28 @@ def show_plan(plan: Plan) -> None:
     for wave in plan.waves:
         for name in wave.hosts:
             host = plan.host(name)
-            shown = _named(name, simulated=host.simulated)
+            shown = named(name, simulated=host.simulated)
             rows += [_package_row(wave.name, shown, package) for package in host.packages]
             rows += [_row(wave.name, shown, note=f"repair: {item}") for item in host.repairs]
             if not host.changes_packages:
                 rows.append(_row(wave.name, shown, note="is only restarted"))
             rows += [
-                _row(wave.name, shown, left.name, left.installed, "stays", note=left.reason)
+                _row(wave.name, shown, _titled(left), left.installed, "stays", note=left.reason)
                 for left in host.left_out
             ]
     rows += [
-        _row("none", left.name, note=f"{outcome_words(left.outcome)}: {left.reason}")
+        _row(
+            "none",
+            named(left.name, simulated=left.simulated),
+            note=f"{outcome_words(left.outcome)}: {left.reason}",
+        )
         for left in plan.excluded
     ]
     hosts = sum(len(wave.hosts) for wave in plan.waves)
     create_table_artifact(
         key=_key("plan", plan),
         table=rows,
-        description=f"{_whose(plan)}: plan for {hosts} hosts, frozen at "
+        description=f"{whose(plan)}: plan for {hosts} hosts, frozen at "
         f"{plan.created_at:%Y-%m-%d %H:%M} UTC. What is approved is what runs.\n\n`{plan.digest}`",
     )
 
@@ -89,7 +91,7 @@ def show_verdict(plan: Plan, written: WrittenReport) -> None:
         plain(verdict.sentence),
         "",
         *[
-            f"- **{_named(plain(host.name), simulated=host.simulated)}** "
+            f"- **{named(plain(host.name), simulated=host.simulated)}** "
             + outcome_words(host.outcome)
             + (f": {plain(host.reason)}" if host.reason else "")
             for host in hosts_by_urgency(report)
@@ -102,7 +104,7 @@ def show_verdict(plan: Plan, written: WrittenReport) -> None:
     create_markdown_artifact(
         key=_key("verdict", plan),
         markdown="\n".join(lines),
-        description=f"{_whose(plan)}: did the updates really work? {verdict.answer.value}",
+        description=f"{whose(plan)}: did the updates really work? {verdict.answer.value}",
     )
 
 
@@ -116,14 +118,14 @@ class Board:
             create_progress_artifact(
                 progress=self._percent(),
                 key=_key("progress", plan),
-                description=f"{_whose(plan)}: hosts with an outcome, in percent",
+                description=f"{whose(plan)}: hosts with an outcome, in percent",
             )
         )
         self._table = _id(
             create_table_artifact(
                 key=_key("outcomes", plan),
                 table=self._rows(),
-                description=f"{_whose(plan)}: every expected host, once, as the ledger has it",
+                description=f"{whose(plan)}: every expected host, once, as the ledger has it",
             )
         )
 
@@ -153,7 +155,7 @@ class Board:
                 rows.append(
                     {
                         "wave": wave.name,
-                        "host": _named(name, simulated=plan.host(name).simulated),
+                        "host": named(name, simulated=plan.host(name).simulated),
                         "outcome": state.replace("_", " "),
                         "packages": str(len(plan.host(name).packages)),
                         "reason": _short(row.reason) if row else "",
@@ -162,7 +164,7 @@ class Board:
         rows += [
             {
                 "wave": "none",
-                "host": left.name,
+                "host": named(left.name, simulated=left.simulated),
                 "outcome": outcome_words(left.outcome),
                 "packages": "",
                 "reason": _short(left.reason),
@@ -198,13 +200,18 @@ def _package_row(wave: str, host: str, package: PlannedPackage) -> dict[str, str
     return _row(
         wave,
         host,
-        package.name,
+        _titled(package),
         package.installed,
         package.target,
         lane=package.lane,
         due=f"{package.due:%Y-%m-%d}" if package.due else "",
         note=cves_shown(package.cves),
     )
+
+
+def _titled(package: PlannedPackage | LeftOut) -> str:
+    """Return a package's name; a KB's with its title, which is what people know it by."""
+    return _short(f"{package.name}: {package.title}") if package.title else package.name
 
 
 def _row(
@@ -235,15 +242,13 @@ def _short(text: str) -> str:
     return line if len(line) <= REASON_SHOWN else f"{line[:REASON_SHOWN]} …"
 
 
-def _named(name: str, *, simulated: bool) -> str:
-    return f"{name} ({SIMULATED})" if simulated else name
-
-
 def _played(plan: Plan) -> bool:
-    return any(host.simulated for host in plan.hosts)
+    planned = any(host.simulated for host in plan.hosts)
+    return planned or any(left.simulated for left in plan.excluded)
 
 
-def _whose(plan: Plan) -> str:
+def whose(plan: Plan) -> str:
+    """Return whose hosts a view is about, and that some are played, for its description."""
     told = f"{SIMULATED}, " if _played(plan) else ""
     return f"{told}{plan.tenant} · {plan.profile} · {plan.window}"
 

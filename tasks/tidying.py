@@ -10,6 +10,7 @@ from tasks.run_log import run_log
 from tasks.show import plain
 from tasks.workbench import Workbench
 from wavemend.ledger.care_tables import RestorePointRow
+from wavemend.simulated import naming
 from wavemend.steps import restore_points
 from wavemend.steps.restore_points import Odd, Tidied
 
@@ -47,10 +48,11 @@ def find_odd(bench: Workbench) -> tuple[Odd, ...]:
     return restore_points.odd_points(bench.hands, bench.fleet)
 
 
-def show_odd(odd: Sequence[Odd]) -> None:
+def show_odd(bench: Workbench, odd: Sequence[Odd]) -> None:
     """Publish the points that are and should not be, or are not and should be."""
+    called = naming(bench.fleet.hosts)
     create_table_artifact(
         key="restore-points",
-        table=[{"host": o.host, "point": o.name, "what": plain(o.what)} for o in odd],
+        table=[{"host": called(o.host), "point": o.name, "what": plain(o.what)} for o in odd],
         description="Restore points to look at. Nothing of this was removed.",
     )

@@ -15,15 +15,10 @@ from wavemend.observations import Look
 from wavemend.outcomes import Outcome
 from wavemend.packages import Transaction
 from wavemend.policy.care import Unready
-
-MIN_FREE_BYTES = 104_857_600
-"""100 MiB: below that a package manager runs out of space in an ordinary set of updates."""
+from wavemend.readiness_words import MIN_FREE_BYTES, words_for
 
 MIN_FREE_INODES = 2_000
 """A kernel or a documentation package unpacks that many files."""
-
-MIN_BOOT_BYTES = 104_857_600
-"""A kernel, its initramfs and the temporary copy of it."""
 
 MAX_SKEW = timedelta(seconds=30)
 """Beyond that, windows and the order of events in the evidence can no longer be trusted."""
@@ -62,10 +57,10 @@ NO_OBSTACLE: Mapping[str, frozenset[Check]] = {
 _WAYS_OUT = {
     Check.OFF: "switch it on, or take it out of the fleet",
     Check.NAME: "correct its address in the fleet file, or its DNS entry",
-    Check.PORT: "start its SSH server, or correct its port",
+    Check.PORT: "start what answers there (SSH, on Windows WinRM), or correct its port",
     Check.SILENT: "look at its console: something accepts connections and does not speak",
-    Check.LOGIN: "mend the login or its rights to become root",
-    Check.KEY: "find out why its key changed before you pin the new one",
+    Check.LOGIN: "mend the login, or its rights: root, on Windows an administrator's",
+    Check.KEY: "find out why its key or certificate changed before you trust the new one",
 }
 
 
@@ -143,47 +138,46 @@ def _unseen(look: Look) -> Problem:
 
 
 def _facts_problems(facts: Facts) -> Iterator[Problem]:
+    words = words_for(facts)
     if abs(facts.clock_skew_seconds) > MAX_SKEW.total_seconds():
         reason = f"its clock is {facts.clock_skew_seconds:.0f} s off"
-        yield Problem(check=Check.CLOCK, reason=reason, hint="mend its time service")
+        yield Problem(check=Check.CLOCK, reason=reason, hint=words.clock)
     for space in facts.free_space:
-        yield from _space(space)
+        yield from _space(space, words.least_free(facts, space.path), words.room(space.path))
     if facts.defects:
         names = [f"{p.name} ({p.status})" for p in facts.broken]
         names += [DEAD_LOCK] if facts.has_dead_lock else []
         yield Problem(
             check=Check.PACKAGES,
             reason=f"packages are not whole: {', '.join(names)}",
-            hint="an earlier transaction was cut or failed: `wavemend repair COMPANY` finishes it",
+            hint=words.broken,
         )
     if facts.lock_holder and not facts.has_dead_lock:
-        reason = f"the package manager is in use by {facts.lock_holder}"
+        reason = f"{words.busy} {facts.lock_holder}"
         yield Problem(check=Check.LOCK, reason=reason, hint="wait for it, or stop it at its source")
     if facts.scheduled_shutdown:
         reason = f"{facts.scheduled_shutdown} on the host"
-        yield Problem(check=Check.SHUTDOWN, reason=reason, hint="`shutdown -c` takes it back")
-    yield from _repositories(facts)
+        yield Problem(check=Check.SHUTDOWN, reason=reason, hint=words.shutdown)
+    yield from _repositories(facts, words.index)
     if facts.reboot_reasons:
         reason = f"it waits for a reboot: {'; '.join(facts.reboot_reasons)}"
-        yield Problem(check=Check.REBOOT, reason=reason, blocks=False)
+        yield Problem(check=Check.REBOOT, reason=reason, hint=words.reboot, blocks=False)
     if facts.rivals:
         reason = f"other updaters are at work: {', '.join(facts.rivals)}"
         hint = "switch them off: two updaters undo each other's plans"
         yield Problem(check=Check.RIVALS, reason=reason, hint=hint, blocks=False)
 
 
-def _space(space: FreeSpace) -> Iterator[Problem]:
-    least = MIN_BOOT_BYTES if space.path == "/boot" else MIN_FREE_BYTES
+def _space(space: FreeSpace, least: int, way_out: str) -> Iterator[Problem]:
     if space.free_bytes < least or 0 <= space.free_inodes < MIN_FREE_INODES:
         inodes = f", {space.free_inodes} inodes" if space.free_inodes >= 0 else ""
         reason = f"{space.path} is nearly full: {space.free_bytes // 1_048_576} MiB{inodes} free"
-        hint = "remove old kernels" if space.path == "/boot" else "make room"
-        yield Problem(check=Check.SPACE, reason=reason, hint=hint)
+        yield Problem(check=Check.SPACE, reason=reason, hint=way_out)
 
 
-def _repositories(facts: Facts) -> Iterator[Problem]:
+def _repositories(facts: Facts, index: str) -> Iterator[Problem]:
     if facts.index_errors:
-        reason = f"the package index cannot be refreshed: {facts.index_errors[0]}"
+        reason = f"{index}: {facts.index_errors[0]}"
         hint = "without it, nobody knows what is pending"
         yield Problem(check=Check.REPOSITORIES, reason=reason, hint=hint)
     for repository in facts.repositories:

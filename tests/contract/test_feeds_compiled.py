@@ -91,6 +91,7 @@ ADVISORY = st.builds(
     published=st.none() | MOMENTS,
     unimportant=st.booleans(),
     note=TEXTS,
+    restart=MAYBE,
 )
 LIFECYCLE = st.builds(
     Lifecycle,

@@ -117,3 +117,16 @@ def test_an_approver_reads_what_could_be_restored_and_that_it_is_made_after_the_
     (free,) = way_back(PLAN, RestorePointRule())
     assert free.endswith("changed all the same")
     assert way_back(plan_of(PILOT), RestorePointRule()) == ()
+
+
+def test_an_update_of_windows_is_named_by_its_title_the_ones_that_stay_too() -> None:
+    kb = replace(
+        package("KB5075906", "", "r200"),
+        arch="b6f52c8e-5a7d-4c0b-9a36-507590600001",
+        origin="2026-02 Cumulative Update (KB5075906)",
+    )
+    stays = replace(HELD, name="KB2267602", reason="not taken", title="Security Intelligence")
+    text = form(with_db1(packages=(kb,), left_out=(stays,)))
+
+    assert "- **KB5075906** 2026-02 Cumulative Update (KB5075906) `r200` routine" in text
+    assert "- `KB2267602` Security Intelligence stays: not taken" in text

@@ -60,6 +60,7 @@ def test_a_month_becomes_one_advisory_per_update_and_product() -> None:
         urgency="Important",
         published=datetime(2026, 2, 10, 8, tzinfo=UTC),
         note="Security Update; replaces KB5074109; restart: Yes",
+        restart=True,
     )
     assert (hotpatch.id, hotpatch.module) == ("KB5075942", "hotpatch")
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.cases.rollouts.build import BROAD, CRITICAL, PILOT, PLAN, plan_of, planned, wave
-from wavemend.documents import canonical, sha256
+from wavemend.documents import canonical, sha256, to_data
 from wavemend.errors import LedgerError, PlanError
 from wavemend.outcomes import PackageOutcome
 from wavemend.plans import LeftOut, Plan, load_plan
@@ -148,3 +148,15 @@ def test_what_a_plan_does_not_have_is_said() -> None:
     with pytest.raises(PlanError, match="has the host web9"):
         PLAN.wave_of("web9")
     assert PLAN.expected() == ("db1", "old1", "web1", "web2", "web3", "web4", "web5")
+
+
+def test_a_plan_stored_before_a_field_was_added_keeps_the_digest_it_was_approved_under() -> None:
+    data = to_data(FULL)
+    for host in data["hosts"]:
+        for package in host["packages"]:
+            del package["builds"], package["restart"]
+    old = canonical(data)
+    read = load_plan(old, sha256(old))
+
+    assert read.hosts == FULL.hosts
+    assert read.digest == sha256(old) != FULL.digest

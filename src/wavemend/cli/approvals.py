@@ -9,6 +9,7 @@ from rich.table import Table
 
 from wavemend.approvals import sign, statement
 from wavemend.cli.here import here, ledger_here, prefect_here
+from wavemend.cli.played import companies, hosts_in_force
 from wavemend.cli.resume import flow_run_state
 from wavemend.cli.shown import add_row, say, visible
 from wavemend.errors import ApprovalRefused
@@ -16,6 +17,7 @@ from wavemend.ledger import approvals, rollback_approvals, rollouts
 from wavemend.ledger.approvals import OpenRequest
 from wavemend.plans import Plan
 from wavemend.signatures import load_signers
+from wavemend.simulated import named, naming
 from wavemend.site import utc_now
 
 Key = Annotated[Path, Parameter(help="Private key to sign with; an agent or hardware key works.")]
@@ -45,6 +47,7 @@ def waiting() -> int:
     for heading in ("Rollout", "Company", "Plan", "Answer before", "Asked", "Last answer"):
         table.add_column(heading)
     with ledger.reading() as book:
+        company, called = companies(book), naming(hosts_in_force(book))
         for row in rollouts.list_rollouts(book, only_open=True):
             asked = approvals.newest(book, row.id)
             if asked is not None and not approvals.answered(book, asked.request.id):
@@ -52,11 +55,11 @@ def waiting() -> int:
                 digest = asked.request.plan_digest
                 known = approvals.decisions(book, row.id)
                 last = f"refused: {known[-1].refusal}" if known else "none yet"
-                add_row(table, row.id, row.tenant, digest, expires, f"no. {asked.asking}", last)
+                add_row(table, row.id, company(row), digest, expires, f"no. {asked.asking}", last)
         rollbacks = rollback_approvals.waiting(book, utc_now())
     Console().print(table)
     for request, case in rollbacks:
-        hosts = ", ".join(host.host for host in case.hosts)
+        hosts = ", ".join(called(host.host) for host in case.hosts)
         say(f"rollback {request.id}: {hosts} of {case.rollout}, until {request.expires_at:%H:%MZ}")
         say(f"  asked for by {case.requested_by}: {case.reason}")
     return 0
@@ -136,16 +139,17 @@ def _show(plan: Plan) -> None:
     for wave in plan.waves:
         if wave.kind == "critical":
             for name in wave.hosts:
+                called = named(name, simulated=plan.host(name).simulated)
                 for package in plan.host(name).packages:
                     add_row(
                         table,
-                        name,
-                        package.name,
+                        called,
+                        f"{package.name}: {package.title}" if package.title else package.name,
                         package.installed,
                         package.target,
                         package.lane,
                         str(len(package.cves)),
                     )
                 for defect in plan.host(name).repairs:
-                    add_row(table, name, f"repair: {defect}", "", "", "", "")
+                    add_row(table, called, f"repair: {defect}", "", "", "", "")
     Console().print(table)

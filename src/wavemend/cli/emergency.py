@@ -18,6 +18,7 @@ from wavemend.ledger import rollouts
 from wavemend.ledger.assessments import judged_hosts
 from wavemend.ledger.intake import current_fleet
 from wavemend.reports.text import counted
+from wavemend.simulated import named, naming
 from wavemend.site import utc_now
 from wavemend.steps import emergencies
 from wavemend.steps.emergencies import Case
@@ -75,7 +76,7 @@ def _unseen(book: Session, fleet: Fleet, wanted: set[str]) -> list[str]:
     """Return the managed hosts that nobody has judged yet: whether they are touched is unknown."""
     judged = judged_hosts(book)
     return [
-        host.name
+        named(host.name, simulated=host.simulated)
         for host in fleet.hosts
         if host.profile and host.name not in judged and (not wanted or host.tenant in wanted)
     ]
@@ -95,6 +96,7 @@ def _say_of_others(names: Sequence[str], cases: Sequence[Case], unseen: Sequence
 
 
 def _show(fleet: Fleet, cases: Sequence[Case]) -> None:
+    called = naming(fleet.hosts)
     for tenant, mine in emergencies.by_company(cases).items():
         rule = fleet.tenant(tenant).emergency
         lets = "at once, by its standing rule" if rule.standing else "after a signature"
@@ -112,7 +114,7 @@ def _show(fleet: Fleet, cases: Sequence[Case]) -> None:
                 case.key.profile,
                 str(len(case.hosts)),
                 f"{', '.join(case.names)}: {', '.join(packages)}",
-                ", ".join(case.hosts[:NAMED]) + more,
+                ", ".join(called(host) for host in case.hosts[:NAMED]) + more,
             )
         screen().print(table)
 

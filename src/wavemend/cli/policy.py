@@ -15,13 +15,15 @@ from wavemend.hosts import Host
 from wavemend.ledger import permits
 from wavemend.ledger.intake import current_fleet
 from wavemend.ledger.scans import newest_seen_look
-from wavemend.planning.hosts import Candidate, judge_each
+from wavemend.planning.hosts import Candidate, is_simulated, judge_each
 from wavemend.planning.rules import Permits, version_of
 from wavemend.policy.explaining import explain_settings, resolved_for, rule_lines
 from wavemend.policy.profiles import WaveKind, place
+from wavemend.simulated import named
 from wavemend.site import hands_of
 from wavemend.steps.assess import Assessor
 from wavemend.steps.freeze import judge_look_for
+from wavemend.windows.titles import title_of
 
 app = cyclopts.App(name="policy", help="What policies say of a host, and of its pending updates.")
 
@@ -87,7 +89,9 @@ def judge(
     with ledger.reading() as book:
         wanted = frozenset(version_of(ranked.update) for ranked in candidate.ranked)
         tried = permits.tried_versions(book, found.tenant, wanted)
-    say(f"{host} as it was seen on {look.at:%Y-%m-%d %H:%M} UTC")
+    say(
+        f"{named(host, simulated=is_simulated(candidate))} as it was seen on {look.at:%Y-%m-%d %H:%M} UTC"
+    )
     return _judged(fleet, candidate, Permits(pilots=_pilots(fleet, found), tried=tried), package)
 
 
@@ -107,7 +111,9 @@ def _judged(fleet: Fleet, candidate: Candidate, allowed: Permits, package: str) 
     )
     for each in rows:
         answer = "no" if each.reason else "yes"
-        cells = (each.update.name, each.update.candidate, each.lane, answer)
+        title = title_of(each.update.arch, each.update.origin)
+        name = f"{each.update.name}: {title}" if title else each.update.name
+        cells = (name, each.update.candidate, each.lane, answer)
         add_row(table, *cells, *((each.ruled_by,) if more else ()))
     console.print(table)
     for each in rows:

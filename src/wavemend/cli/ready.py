@@ -9,6 +9,7 @@ from wavemend.cli.shown import add_row, say
 from wavemend.cli.tables import is_wide, plain_table, screen
 from wavemend.ledger.intake import current_fleet
 from wavemend.ledger.readiness import Checked, newest_checks
+from wavemend.simulated import named
 
 NOT_READY = 2
 """Exit status when a host is not ready, or was never checked."""
@@ -34,8 +35,9 @@ def ready(
     for host in hosts:
         told = _problems(checks.get(host.name))
         cells = (*_cells(checks.get(host.name)), *(("; ".join(told),) if more else ()))
-        add_row(table, host.name, *cells)
-        below += [f"{host.name}: {line}" for line in told]
+        name = named(host.name, simulated=host.simulated)
+        add_row(table, name, *cells)
+        below += [f"{name}: {line}" for line in told]
     console.print(table)
     for line in () if more else below:
         say(line)

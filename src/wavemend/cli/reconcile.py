@@ -1,5 +1,6 @@
 """`wavemend reconcile`: take over what hosts remember and this ledger has forgotten."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated
 
@@ -9,6 +10,7 @@ from wavemend.cli.here import here, ledger_here, operator
 from wavemend.cli.shown import add_row, say
 from wavemend.cli.tables import plain_table, screen
 from wavemend.ledger.intake import current_fleet
+from wavemend.simulated import naming
 from wavemend.site import hands_of
 from wavemend.steps.reconcile import Reconciled, reconcile_host
 
@@ -37,21 +39,21 @@ def reconcile(
         found = list(
             pool.map(lambda one: reconcile_host(hands, one, actor=who, reason=reason), hosts)
         )
-    _show(found)
+    _show(found, naming(fleet.hosts))
     return TROUBLE if any(one.trouble for one in found) else 0
 
 
-def _show(found: list[Reconciled]) -> None:
+def _show(found: list[Reconciled], called: Callable[[str], str]) -> None:
     console = screen()
     table = plain_table("Journals", ("Host", "Begun", "Learned", "Damaged"))
     for one in found:
-        add_row(table, one.host, str(one.begun), str(len(one.learned)), str(one.damaged))
+        add_row(table, called(one.host), str(one.begun), str(len(one.learned)), str(one.damaged))
     console.print(table)
     for one in found:
         if one.trouble:
-            say(f"{one.host}: {one.trouble}")
+            say(f"{called(one.host)}: {one.trouble}")
         for stranger in one.learned:
             begun = f"{stranger.begun_at:%Y-%m-%d %H:%MZ}" if stranger.begun_at else "unknown"
             end = "not ended" if stranger.exit_status is None else f"exit {stranger.exit_status}"
-            say(f"{one.host}: {stranger.attempt_id} begun {begun}, {end}")
+            say(f"{called(one.host)}: {stranger.attempt_id} begun {begun}, {end}")
     say(f"{sum(len(one.learned) for one in found)} changes learned from {len(found)} hosts")

@@ -1,6 +1,6 @@
 """`wavemend repair`: finish what an earlier transaction left half done, after a signature."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -15,6 +15,7 @@ from wavemend.fleet import Fleet, RolloutKey
 from wavemend.ledger.intake import current_fleet
 from wavemend.ledger.scans import newest_seen_look
 from wavemend.observations import Look
+from wavemend.simulated import naming
 
 
 def repair(
@@ -37,8 +38,8 @@ def repair(
         keys = _keys(fleet, tenant, profile, window)
         looks = {key: _looks(book, fleet, key) for key in keys}
     half_done = {key: _half_done(seen) for key, seen in looks.items()}
-    _show([look for key in keys for look in half_done[key]])
-    _say_unseen(looks)
+    _show([look for key in keys for look in half_done[key]], naming(fleet.hosts))
+    _say_unseen(looks, naming(fleet.hosts))
     keys = [key for key in keys if half_done[key]]
     if not keys:
         say(f"nothing is half done on the hosts of {tenant}, as they were last seen")
@@ -72,18 +73,22 @@ def _half_done(looks: Mapping[str, Look | None]) -> list[Look]:
     return [look for look in looks.values() if look and look.facts and look.facts.defects]
 
 
-def _show(half_done: Sequence[Look]) -> None:
+def _show(half_done: Sequence[Look], called: Callable[[str], str]) -> None:
     if not half_done:
         return
     table = plain_table("Half done", ("Host", "Seen", "What"))
     for look in half_done:
         defects = look.facts.defects if look.facts else ()
-        add_row(table, look.host, f"{look.at:%Y-%m-%d %H:%MZ}", "; ".join(defects))
+        add_row(table, called(look.host), f"{look.at:%Y-%m-%d %H:%MZ}", "; ".join(defects))
     screen().print(table)
 
 
-def _say_unseen(looks: Mapping[RolloutKey, Mapping[str, Look | None]]) -> None:
-    unseen = sorted(name for seen in looks.values() for name, look in seen.items() if look is None)
+def _say_unseen(
+    looks: Mapping[RolloutKey, Mapping[str, Look | None]], called: Callable[[str], str]
+) -> None:
+    unseen = sorted(
+        called(name) for seen in looks.values() for name, look in seen.items() if look is None
+    )
     if unseen:
         say(f"never seen, so nobody knows: {', '.join(unseen)}")
 

@@ -14,6 +14,7 @@ from wavemend.ledger import restore_points
 from wavemend.ledger.care_tables import RestorePointRow
 from wavemend.ledger.intake import current_fleet
 from wavemend.ledger.restore_points import NOTHING_MADE, STANDING, PointState
+from wavemend.simulated import naming
 from wavemend.site import hands_of
 from wavemend.steps.restore_points import odd_points, remove_point
 
@@ -33,18 +34,18 @@ def points(
     with ledger.reading() as book:
         fleet = current_fleet(book)
         standing = restore_points.standing_points(book)
-    hands = hands_of(here(), ledger, fleet)
+    hands, called = hands_of(here(), ledger, fleet), naming(fleet.hosts)
     if remove:
         return _remove(hands, rollout, remove)
     if orphans:
         odd = odd_points(hands, fleet)
         for each in odd:
-            say(f"{each.host}: {each.name or 'restore points'}: {each.what}")
+            say(f"{called(each.host)}: {each.name or 'restore points'}: {each.what}")
         say(f"{len(odd)} to look at; nothing was removed")
         return 1 if odd else 0
     table = plain_table("Restore points", ("Host", "Rollout", "Kind", "Name", "Stays until"))
     for row in standing:
-        add_row(table, row.host, row.rollout_id, row.kind, row.name, _stays(row))
+        add_row(table, called(row.host), row.rollout_id, row.kind, row.name, _stays(row))
     screen().print(table)
     return 0
 

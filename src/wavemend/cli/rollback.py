@@ -20,6 +20,7 @@ from wavemend.ledger import approvals, rollback_approvals
 from wavemend.ledger.intake import current_fleet
 from wavemend.ledger.rollouts import stopped
 from wavemend.rollbacks import RollbackCase
+from wavemend.simulated import named
 from wavemend.site import hands_of, utc_now
 from wavemend.steps.roll_back import (
     Prospect,
@@ -145,18 +146,23 @@ def _show(case: RollbackCase, found: Sequence[Prospect]) -> None:
     for prospect in found:
         critical = "critical" if prospect.critical else ""
         add_row(
-            table, prospect.host, prospect.outcome, prospect.kind, prospect.obstacle or critical
+            table, _called(prospect), prospect.outcome, prospect.kind, prospect.obstacle or critical
         )
     screen().print(table)
     for restores in sorted({prospect.restores for prospect in found}):
         say(f"brings back: {restores}")
     for prospect in found:
         if prospect.packages:
-            say(f"{prospect.host}: {', '.join(prospect.packages)}")
+            say(f"{_called(prospect)}: {', '.join(prospect.packages)}")
         if prospect.stays:
-            say(f"{prospect.host}: was new and may stay, unused: {', '.join(prospect.stays)}")
+            say(f"{_called(prospect)}: was new and may stay, unused: {', '.join(prospect.stays)}")
         if prospect.warning:
-            say(f"{prospect.host}: {prospect.warning}")
+            say(f"{_called(prospect)}: {prospect.warning}")
+
+
+def _called(prospect: Prospect) -> str:
+    """Return what its host is called."""
+    return named(prospect.host, simulated=prospect.simulated)
 
 
 def _need_signature(

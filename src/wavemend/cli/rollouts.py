@@ -9,6 +9,7 @@ from rich.console import Console
 
 from wavemend.calendar.windows import next_occurrences, occurrence_at
 from wavemend.cli.here import here, ledger_here, operator, prefect_here
+from wavemend.cli.played import companies
 from wavemend.cli.resume import resume_orphans, start_run
 from wavemend.cli.shown import add_row, say, visible
 from wavemend.cli.tables import is_wide, keep_whole, plain_table, screen
@@ -19,6 +20,7 @@ from wavemend.ledger import attempts, permits, rollbacks, rollouts
 from wavemend.ledger.intake import current_fleet
 from wavemend.ledger.readiness import accept_unready
 from wavemend.reporting import write_rollout_report
+from wavemend.simulated import naming
 from wavemend.site import utc_now
 
 app = cyclopts.App(name="rollout", help="Start, watch and report rollouts.")
@@ -109,7 +111,7 @@ def _prospect(fleet: Fleet, key: RolloutKey) -> str:
 def list_() -> int:
     """List the rollouts, newest first."""
     with ledger_here().reading() as book:
-        rows = rollouts.list_rollouts(book)
+        rows, company = rollouts.list_rollouts(book), companies(book)
     console = screen()
     more = ("Result",) if is_wide(console) else ()
     headings = ("Rollout", "Company", "Profile", "Window", "Opened", "State", *more)
@@ -117,7 +119,7 @@ def list_() -> int:
     table = keep_whole(plain_table("Rollouts", headings, tight=not more), "Rollout", "State")
     for row in rows:
         opened = f"{row.created_at:%Y-%m-%d %H:%MZ}"
-        cells = (row.id, row.tenant, row.profile, row.window, opened, row.state)
+        cells = (row.id, company(row), row.profile, row.window, opened, row.state)
         add_row(table, *cells, *((row.reason,) if more else ()))
     console.print(table)
     if not more:
@@ -142,19 +144,20 @@ def show(rollout: str) -> int:
         return 0
     console.print(visible(f"plan {plan.digest}"))
     known = {attempt.host: attempt for attempt in ended}
+    called = naming((*plan.hosts, *plan.excluded))
     rows: list[tuple[str, str, str, str]] = []
     for wave in plan.waves:
         for name in wave.hosts:
             attempt = known.get(name)
             outcome = (attempt.outcome or attempt.state) if attempt else "waiting"
-            rows.append((wave.name, name, outcome, attempt.reason if attempt else ""))
-    rows += [("–", left.name, left.outcome, left.reason) for left in plan.excluded]
+            rows.append((wave.name, called(name), outcome, attempt.reason if attempt else ""))
+    rows += [("–", called(left.name), left.outcome, left.reason) for left in plan.excluded]
     _show_hosts(console, rows)
     for expected in expected_waves(plan, utc_now()) if not ended else ():
         say(in_words(expected))
     for taken in back:
         how = f"{taken.outcome}: {taken.detail}" if taken.outcome else taken.state
-        say(f"{taken.host}: rollback by {taken.requested_by} ({taken.reason}): {how}")
+        say(f"{called(taken.host)}: rollback by {taken.requested_by} ({taken.reason}): {how}")
     return 0
 
 

@@ -66,6 +66,7 @@ RESTORE_POINT_KINDS = (
     "lvm",
     "package_versions",
     "snapper",
+    "windows",
     "zfs",
 )
 """As in `snapshots.SNAPSHOTS`, sorted."""
@@ -81,7 +82,7 @@ class RestorePointRule:
     """Without a proven restore point a host is blocked, not patched."""
     of: str = ""
     """What is kept: an LVM volume `vg/root`, a snapper configuration, a ZFS dataset, a libvirt
-    domain. `{host}` is the host's name. Empty: the kind's own default."""
+    domain, a Windows volume. `{host}` is the host's name. Empty: the kind's own default."""
     keep: timedelta = timedelta(hours=48)
     """How long it stays after a verified success. After anything else it stays until removed."""
     create: tuple[str, ...] = ()

@@ -52,6 +52,7 @@ def _planned(source: Source, host: PlannedHost) -> HostReport:
         ended_at=row.ended_at if row else None,
         packages=_packages(host, row),
         restore_point=_restore_point(source, host.name),
+        system=host.system,
     )
 
 
@@ -78,14 +79,14 @@ def _excluded(source: Source, left: ExcludedHost) -> HostReport:
     declared = next((host for host in source.fleet.hosts if host.name == left.name), None)
     found = newest_look(source.book, left.name, purpose="preflight", rollout_id=source.row.id)
     facts = found[1].facts if found else None
-    simulated = bool((declared and declared.simulated) or (facts and facts.simulated))
+    played = bool((declared and declared.simulated) or (facts and facts.simulated))
     return _host_report(
         _Proof(),
         name=left.name,
         wave="",
         critical=bool(declared and declared.critical),
         exposed=bool(declared and declared.exposed),
-        simulated=simulated,
+        simulated=left.simulated or played,
         outcome=left.outcome,
         reason=left.reason,
         attempt_id="",
@@ -107,6 +108,8 @@ def _restore_point(source: Source, host: str) -> RestorePointReport | None:
 
 def _packages(host: PlannedHost, row: AttemptRow | None) -> tuple[PackageReport, ...]:
     planned = {(p.name, p.arch): p for p in host.packages}
+    titles = {key: p.title for key, p in planned.items()}
+    titles |= {(left.name, left.arch): left.title for left in host.left_out}
     results = attempts.packages_of(row) if row else ()
     reports = [
         PackageReport(
@@ -119,6 +122,7 @@ def _packages(host: PlannedHost, row: AttemptRow | None) -> tuple[PackageReport,
             detail=result.detail,
             cves=p.cves if (p := planned.get((result.name, result.arch))) else (),
             lane=p.lane if p else "",
+            title=titles.get((result.name, result.arch), ""),
         )
         for result in results
     ]
@@ -134,6 +138,7 @@ def _packages(host: PlannedHost, row: AttemptRow | None) -> tuple[PackageReport,
             detail="",
             cves=p.cves,
             lane=p.lane,
+            title=p.title,
         )
         for p in host.packages
         if (p.name, p.arch) not in known

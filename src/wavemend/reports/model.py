@@ -110,6 +110,8 @@ class PackageReport:
     detail: str
     cves: tuple[str, ...]
     lane: str
+    title: str = ""
+    """What Windows Update calls it; empty for packages, whose names say enough."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +165,13 @@ class HostReport:
     """The end of the host's log, already free of secrets; the renderers bound it once more."""
     facts_before_sha256: str
     facts_after_sha256: str
+    system: str = ""
+    """Its operating system, `debian 12`, as the plan saw it; of Windows its product."""
+
+    @property
+    def has_builds(self) -> bool:
+        """True where the system's build stands in for what other systems call their kernel."""
+        return self.system.startswith("windows")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -308,7 +308,9 @@ def _package_step(host: HostReport, package: PackageReport) -> NextStep:
         host=host.name,
         wave=host.wave,
         kind=f"package:{outcome.value}",
-        waits=f"package {package.name} {package.target}",
+        waits=f"update {package.name}: {one_line(package.title, 120)}"
+        if package.title
+        else f"package {package.name} {package.target}",
         why=package.detail or outcome.value.replace("_", " "),
         action=_PACKAGE_ACTIONS[outcome],
     )

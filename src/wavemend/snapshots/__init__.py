@@ -18,12 +18,28 @@ PREFIX = "wavemend-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WindowsScript:
+    """One of the scripts of `windows/scripts`: what Windows hosts are asked by, in place of argv.
+
+    Its parameters are the command's stdin, as JSON; what it said is JSON too.
+    """
+
+    name: str
+    as_job: bool = False
+    """Run as a task of SYSTEM and waited for: a login from afar may not, or it takes minutes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """One command of a restore point's tool, on the host as root or on the worker."""
+    """One command of a restore point's tool, on the host as root or on the worker.
+
+    Exactly one of `argv` and `script` is filled in.
+    """
 
     title: str
     place: Place
-    argv: tuple[str, ...]
+    argv: tuple[str, ...] = ()
+    script: WindowsScript | None = None
     stdin: bytes = b""
     """On the host only."""
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -193,6 +209,13 @@ def _libvirt(rule: RestorePointRule) -> Snapshotter:
     return ListedPoints(Libvirt(rule))
 
 
+def _windows(rule: RestorePointRule) -> Snapshotter:
+    from wavemend.snapshots.listed import ListedPoints
+    from wavemend.snapshots.windows import Windows
+
+    return ListedPoints(Windows(rule), loses_data=False)
+
+
 def _commands(rule: RestorePointRule) -> Snapshotter:
     from wavemend.snapshots.commands import Commands
     from wavemend.snapshots.listed import ListedPoints
@@ -207,5 +230,6 @@ SNAPSHOTS: Mapping[str, Callable[[RestorePointRule], Snapshotter]] = {
     "lvm": _lvm,
     "package_versions": _package_versions,
     "snapper": _snapper,
+    "windows": _windows,
     "zfs": _zfs,
 }

@@ -56,16 +56,13 @@ class ListedPoints:
     """A tool's points over their life. What counts is the list, never a command's exit status."""
 
     tool: Tool
+    loses_data: bool = True
+    """Most take a disk, or a part of it, back as it was."""
 
     @property
     def restores(self) -> str:
         """What it brings back and what not."""
         return self.tool.restores
-
-    @property
-    def loses_data(self) -> bool:
-        """All of them take a disk, or a part of it, back as it was."""
-        return True
 
     def make(self, ask: Ask, subject: Subject) -> str:
         """Make the point unless it is listed: a resumed run never makes a second one."""

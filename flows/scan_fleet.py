@@ -2,11 +2,11 @@
 
 from prefect import flow
 from prefect.client.schemas.objects import State
-from prefect.states import Completed
+from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from tasks.feeds import send_announcements
-from tasks.scanning import scan, show_scan
+from tasks.scanning import line_of, scan, show_scan
 from tasks.workbench import open_workbench
 
 
@@ -25,8 +25,12 @@ def scan_fleet(site: str = "default", tenant: str = "") -> State:
     """
     bench = open_workbench(site)
     names = [host.name for host in bench.fleet.hosts if tenant in {"", host.tenant}]
-    lines = [future.result() for future in [scan.submit(bench, name) for name in names]]
+    futures = [scan.submit(bench, name) for name in names]
+    seen = [line_of(bench, name, future) for name, future in zip(names, futures, strict=True)]
+    lines = [line for line, _ in seen]
     show_scan(lines)
     send_announcements(bench)  # a scan may be the first to judge by a new catalogue
+    if broken := [f"{line.host}: {trouble}" for line, trouble in seen if trouble]:
+        return Failed(message=f"{len(broken)} hosts could not be looked at: {broken[0]}")
     unseen = sum(line.pending is None for line in lines)
     return Completed(message=f"{len(lines)} hosts, {unseen} without an answer")

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from prefect import task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.futures import PrefectFuture
 
 from tasks.run_log import run_log
+from tasks.show import plain
 from tasks.workbench import Workbench
 from wavemend.observations import subject_of
 from wavemend.steps.scan import scan_host
@@ -50,6 +52,19 @@ def scan(bench: Workbench, name: str) -> ScanLine:
     return ScanLine(name, host.tenant, pending, len(ranked), first, unjudged, note)
 
 
+def line_of(bench: Workbench, name: str, future: PrefectFuture[ScanLine]) -> tuple[ScanLine, str]:
+    """Return a host's line, and why looking at it failed as nothing a host does should make it.
+
+    That is a bug, and it is raised in the end: but not before the other hosts are shown.
+    """
+    seen = future.result(raise_on_failure=False)
+    if isinstance(seen, ScanLine):
+        return seen, ""
+    trouble = f"{type(seen).__name__}: {seen}"[:300]
+    tenant = bench.fleet.host(name).tenant
+    return ScanLine(name, tenant, None, 0, "", 0, f"wavemend failed: {trouble}"), trouble
+
+
 def show_scan(lines: Sequence[ScanLine]) -> None:
     """Publish the scan as a table."""
     create_table_artifact(
@@ -62,7 +77,7 @@ def show_scan(lines: Sequence[ScanLine]) -> None:
                 "findings": line.findings,
                 "most urgent": line.most_urgent,
                 "not judged": line.unjudged,
-                "note": line.note,
+                "note": plain(line.note),
             }
             for line in lines
         ],

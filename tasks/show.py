@@ -211,7 +211,7 @@ def _package_row(wave: str, host: str, package: PlannedPackage) -> dict[str, str
 
 def _titled(package: PlannedPackage | LeftOut) -> str:
     """Return a package's name; a KB's with its title, which is what people know it by."""
-    return _short(f"{package.name}: {package.title}") if package.title else package.name
+    return _short(f"{package.name}: {plain(package.title)}") if package.title else package.name
 
 
 def _row(

@@ -270,8 +270,24 @@ FORGED = b"""<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"><s:Bo
 </s:Body></s:Envelope>"""
 
 
-@pytest.mark.parametrize("status", [b"200 OK", b"500 Internal Server Error"])
-def test_an_answer_that_somebody_in_between_wrote_is_not_believed(status: bytes) -> None:
+SEALED = b"application/HTTP-SPNEGO-session-encrypted"
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "body"),
+    [
+        (b"200 OK", b"application/soap+xml", FORGED),
+        (b"500 Internal Server Error", b"application/soap+xml", FORGED),
+        # What sounds sealed, and is none to the library that unseals.
+        (b"200 OK", b"multipart/encrypted;protocol=" + SEALED, FORGED),
+        (b"200 OK", b'text/plain; x="' + SEALED + b'"', FORGED),
+        (b"200 OK", b'multipart/encrypted;protocol="' + SEALED + b'"', b""),
+    ],
+    ids=["plain", "fault", "without quotes", "another parameter", "sealed nothing"],
+)
+def test_an_answer_that_somebody_in_between_wrote_is_not_believed(
+    status: bytes, kind: bytes, body: bytes
+) -> None:
     """He lets the login through and then answers the encrypted messages himself, in plain text."""
     with http_peer() as peer:
 
@@ -280,8 +296,8 @@ def test_an_answer_that_somebody_in_between_wrote_is_not_believed(status: bytes)
                 while True:
                     request = read_request(sock)
                     if b"multipart/encrypted" in request:
-                        head = b"HTTP/1.1 %s\r\nContent-Type: application/soap+xml\r\n" % status
-                        sock.sendall(head + b"Content-Length: %d\r\n\r\n" % len(FORGED) + FORGED)
+                        head = b"HTTP/1.1 %s\r\nContent-Type: %s\r\n" % (status, kind)
+                        sock.sendall(head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
                     else:
                         onward.sendall(request)
                         sock.sendall(more(onward))

@@ -46,6 +46,9 @@ def _ssh_login(forms: Forms, place: Place, login: LoginForm) -> Iterator[Problem
 
 def _winrm_login(forms: Forms, place: Place, login: LoginForm) -> Iterator[Problem]:
     auth = login.auth or WinrmAuth.NTLM
+    if auth is WinrmAuth.KERBEROS and "\\" in login.user:
+        what = f"{shown(login.user)}: Kerberos knows no such name; write it as account@REALM"
+        yield forms.problem((*place, "user"), what)
     for name in _given(login, _ONLY_SSH):
         what = "belongs to a login over SSH; take it out, or auth"
         yield forms.problem((*place, name), what)

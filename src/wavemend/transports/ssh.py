@@ -154,7 +154,7 @@ def _open(hop: Hop, login: Login, bastion: Bastion | None) -> tuple[Link, str]:
             link.transport.set_log_channel(LOG)
             peer_key = shake_hands(link, hop, trust, budget)
             waiting = time.monotonic()
-            with GUARD.attempt(login.name, credential_id(login)):
+            with GUARD.attempt(login.name, credential_id(login), host=str(hop)):
                 budget.extend(time.monotonic() - waiting)
                 log_in(link, hop, login.name, keys, budget)
         except BaseException:

@@ -66,6 +66,11 @@ class WinrmTransport:
         """As `run`: the login is an administrator."""
         return self.run(argv, stdin=stdin, deadline=deadline, bound=bound)
 
+    def drop(self) -> None:
+        """Break the connection as a network does, for the self-test: shell and jobs go on, and the
+        next command connects again."""
+        self._shell.cut()
+
     def close(self) -> None:
         """End the shell and the connection; never raises, may be called twice."""
         self._closed = True

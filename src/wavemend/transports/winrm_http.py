@@ -126,7 +126,8 @@ class Line:
     def _log_in(self, session: requests.Session, data: bytes) -> bytes:
         request = self._prepared(session, data)  # without a ticket, nobody was asked yet
         waiting = time.monotonic()
-        with self._guard.attempt(self._login.name, credential_id(self._login)):
+        credential = credential_id(self._login)
+        with self._guard.attempt(self._login.name, credential, host=str(self._place)):
             self._budget.extend(time.monotonic() - waiting)
             answer = self._exchange(session, request)
         if self._login.plain_http:
@@ -137,6 +138,12 @@ class Line:
                 )
             self._encryption = Encryption(session, self._login.auth.value)
         return answer
+
+    def cut(self) -> None:
+        """Break the connection as a network does: nobody is told, and keys are not forgotten."""
+        if self._handle is not None:
+            with contextlib.suppress(OSError):
+                self._handle.shutdown(socket.SHUT_RDWR)
 
     def close_session(self) -> None:
         """End the connection and forget its keys; never raises, may be called twice."""
@@ -215,16 +222,19 @@ class Line:
         stands in between could have written it."""
         if self._encryption is None:
             return answer.content
-        if _SEALED in answer.headers.get("Content-Type", ""):
+        # To the letter what pywinrm looks for: all else it gives back as it came.
+        if f'protocol="{_SEALED}"' in answer.headers.get("Content-Type", ""):
             try:
-                return self._encryption.parse_encrypted_response(answer)
+                text = self._encryption.parse_encrypted_response(answer)
             except Exception as error:  # many libraries fail here, each in its way
                 raise HostAnswerInvalid(
                     f"{self._place}: sent a message that cannot be decrypted"
                 ) from error
+            if text:
+                return text
         if answer.status_code == requests.codes.ok:
             raise HostAnswerInvalid(
-                f"{self._place}: answers an encrypted message in plain text; it is not believed",
+                f"{self._place}: does not seal its answer to a sealed message; it is not believed",
                 hint="somebody may stand in between; use HTTPS",
             )
         return b""

@@ -142,6 +142,10 @@ class Shell:
             self.close()
             raise
 
+    def cut(self) -> None:
+        """Break the connection; the shell stays, and the next command finds it again."""
+        self._line.cut()
+
     def close(self) -> None:
         """End the shell, and with it what still runs in it; never raises for the host's trouble."""
         if shell := self._id:

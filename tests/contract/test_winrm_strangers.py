@@ -256,6 +256,18 @@ def test_something_else_on_the_port_is_named_within_the_time(
         assert time.monotonic() - began < 8
 
 
+def test_who_lets_everybody_in_does_not_prove_a_password() -> None:
+    page = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
+    with http_peer() as peer, stranger(answers(page)) as port:
+        wrong = login_for(peer, password="secret-sauce")
+        for _ in range(5):
+            with pytest.raises(LoginRefused):
+                connect(host_on(peer), wrong)
+            with contextlib.suppress(LoginRefused, HostAnswerInvalid):
+                connect(at(port), wrong)
+        assert peer.counters().connections == 3
+
+
 def test_a_redirection_is_not_followed() -> None:
     with http_peer() as peer:
         reply = f"HTTP/1.1 307 Go\r\nLocation: {peer.url}\r\nContent-Length: 0\r\n\r\n".encode()

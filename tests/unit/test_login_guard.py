@@ -72,6 +72,18 @@ def test_a_host_that_goes_on_refusing_is_left_alone(directory: Directory) -> Non
     assert "not asked again" in directory.log_in("dc1")
 
 
+def test_a_password_that_is_changed_in_the_night_is_not_tried_until_the_account_locks(
+    directory: Directory,
+) -> None:
+    directory.log_in("web1")
+    directory.shut = {"web1", "web2"}
+    for _ in range(200):
+        directory.now += 5
+        directory.log_in("web1")
+        directory.log_in("web2")
+    assert len(directory.asked) == 1 + HOST_REFUSALS_ALLOWED
+
+
 def test_a_password_that_is_changed_in_the_night_stops_after_three_hosts(
     directory: Directory,
 ) -> None:

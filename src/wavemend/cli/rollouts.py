@@ -22,6 +22,7 @@ from wavemend.ledger.readiness import accept_unready
 from wavemend.reporting import write_rollout_report
 from wavemend.simulated import naming
 from wavemend.site import utc_now
+from wavemend.windows.titles import misspelt
 
 app = cyclopts.App(name="rollout", help="Start, watch and report rollouts.")
 
@@ -71,6 +72,8 @@ def _take(key: RolloutKey, names: Sequence[str]) -> None:
     """Note what the next plan of a rollout takes; the audit chain says who wanted it."""
     if key.kind != RolloutKind.PATCH:
         raise FleetError("a restart installs nothing, so it can take nothing", hint="leave --take")
+    if fault := next(filter(None, map(misspelt, names)), ""):
+        raise FleetError(fault)
     with ledger_here().writing() as book:
         permits.take(book, key, names, actor=operator(), now=utc_now())
         row = rollouts.unfinished_of(book, key)

@@ -1,5 +1,6 @@
 """Which login goes with which host, and what each way of logging in needs."""
 
+import ipaddress
 import re
 from collections.abc import Iterator, Mapping
 
@@ -69,6 +70,14 @@ def _winrm_login(forms: Forms, place: Place, login: LoginForm) -> Iterator[Probl
         yield forms.problem((*place, "ca"), what)
 
 
+def _is_ip(address: str) -> bool:
+    try:
+        ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return True
+
+
 def _given(login: LoginForm, names: tuple[str, ...]) -> Iterator[str]:
     return (name for name in names if name in login.model_fields_set)
 
@@ -80,6 +89,9 @@ def _host(forms: Forms, place: Place, host: HostForm, login: LoginForm) -> Itera
     if host.transport == "winrm" and login.auth is None:
         what = f"{shown(login.name)} is for SSH; name one that has auth"
         yield forms.problem((*place, "login"), what)
+    if host.transport == "winrm" and login.auth is WinrmAuth.KERBEROS and _is_ip(host.address):
+        what = "is an IP address, for which there are no Kerberos tickets; write the full name"
+        yield forms.problem((*place, "address"), what)
     if host.transport == "winrm" and host.host_keys:
         what = "are SSH's; over WinRM the login's ca says whose certificates count"
         yield forms.problem((*place, "host_keys"), what)

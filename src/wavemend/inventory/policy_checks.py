@@ -9,6 +9,7 @@ from wavemend.inventory.policy_schema import BudgetForm, DependencyForm, PolicyF
 from wavemend.inventory.problems import Place, Problem
 from wavemend.policy.settings import FIELDS
 from wavemend.selectors import Selector
+from wavemend.windows.titles import misspelt
 
 _SCOPED = {"company": "tenant", "custom": "group", "host": "host"}
 """The key that says of whom a policy of this scope speaks."""
@@ -79,7 +80,7 @@ def _content(forms: Forms, place: Place, policy: PolicyForm) -> Iterator[Problem
         first.setdefault(rule.name, at)
         for key in ("packages", "products"):
             for position, glob in enumerate(getattr(rule, key)):
-                if fault := _glob_fault(glob):
+                if fault := _glob_fault(glob) or (misspelt(glob) if key == "packages" else ""):
                     yield forms.problem((*here, key, position), fault)
 
 

@@ -53,6 +53,11 @@ class _Record:
         """How many refusals count until now."""
         return self.refusals if not self.good or "" in self.in_a_row else len(self.in_a_row)
 
+    @property
+    def spent(self) -> bool:
+        """True when a login that was right has been refused so often that it may be locked."""
+        return self.good and self.refusals >= HOST_REFUSALS_ALLOWED
+
     def take(self, host: str, *, accepted: bool, now: float) -> None:
         """Count an end that tells something."""
         if accepted:
@@ -81,8 +86,9 @@ class LoginGuard:
     parallel cannot overrun the limit. An accepted login proves the credential good and clears the
     count: a few hosts that lack the key are outcomes of these hosts, not a wrong key.
 
-    Of a credential that was good, three different hosts must refuse in a row. One host that goes
-    on refusing is asked `HOST_REFUSALS_ALLOWED` times, with pauses, and keeps nobody else out.
+    Of a credential that was good, three different hosts must refuse in a row, or few hosts so often
+    that the account is near its lock. One host that goes on refusing while others accept is asked
+    `HOST_REFUSALS_ALLOWED` times, with pauses, and keeps nobody else out.
     """
 
     def __init__(
@@ -102,8 +108,8 @@ class LoginGuard:
             self._check(name, self._record(name, credential), host)
 
     def _check(self, name: str, record: _Record, host: str) -> None:
-        if record.may_fail >= self._limit:
-            times = "once" if record.may_fail == 1 else f"{record.may_fail} times in a row"
+        if record.may_fail >= self._limit or record.spent:
+            times = "once" if record.refusals == 1 else f"{record.refusals} times in a row"
             raise LoginRefused(
                 f"login {name!r} was refused {times} and is not tried again", hint=_MEND
             )

@@ -48,6 +48,7 @@ def authenticate(session: Session, login: Login) -> None:
     """Make a session's requests prove the login. LoginRefused where this machine cannot."""
     match login.auth:
         case WinrmAuth.NTLM:
+            logging.getLogger("spnego").setLevel(logging.WARNING)  # debug messages hold tokens
             session.auth = HttpNtlmAuth(login.user, login.password, send_cbt=True)
         case WinrmAuth.BASIC:
             session.auth = HTTPBasicAuth(login.user.encode(), login.password.encode())

@@ -130,12 +130,13 @@ class Line:
         with self._guard.attempt(self._login.name, credential, host=str(self._place)):
             self._budget.extend(time.monotonic() - waiting)
             answer = self._exchange(session, request)
-        if self._login.plain_http:
-            if not has_keys(session):
+            # In here: a stranger who lets everybody in has not found the login right.
+            if self._login.auth in NEGOTIATED and not has_keys(session):
                 raise HostAnswerInvalid(
-                    f"{self._place}: does not ask who logs in; nothing is sent unencrypted",
+                    f"{self._place}: does not ask who logs in",
                     hint="is this WinRM? (Test-WSMan on the host)",
                 )
+        if self._login.plain_http:
             self._encryption = Encryption(session, self._login.auth.value)
         return answer
 

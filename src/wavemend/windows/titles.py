@@ -11,3 +11,17 @@ def title_of(arch: str, origin: str) -> str:
     Updates of Windows have an update id where packages have an architecture.
     """
     return " ".join(origin.split()) if _UPDATE_ID.fullmatch(arch) else ""
+
+
+_ALMOST = re.compile(r"\s*(?:kb)?\s*([0-9]{5,8})\s*", re.IGNORECASE)
+
+
+def misspelt(name: str) -> str:
+    """Say how a KB's number should be written where a package is named; empty for all else.
+
+    Packages are told apart to the letter: a rule about `kb5075906` would never apply, unnoticed.
+    """
+    found = _ALMOST.fullmatch(name)
+    if found is None or name == f"KB{found[1]}":
+        return ""
+    return f"{name!r} names no package; updates of Windows are called KB{found[1]}"

@@ -103,7 +103,7 @@ def hands_of(site: Site, ledger: Ledger, fleet: Fleet) -> Hands:
     _settle_memory()
     return Hands(
         ledger=ledger,
-        connect=_connector(fleet),
+        connect=connector(fleet),
         manager=_managers(fleet),
         clock=utc_now,
         monotonic=time.monotonic,
@@ -129,13 +129,8 @@ def almanac_of(site: Site, fleet: Fleet) -> Callable[[], Almanac]:
     return lambda: reader().read(utc_now())
 
 
-def _connector(fleet: Fleet) -> Callable[[Host], Transport]:
-    """Return how this fleet's hosts are reached.
-
-    A key that was rotated away or lies open is found out at the first connection, maybe in the
-    middle of a rollout: it is the host's outcome then, as any other login that fails, and the
-    rollout goes on to its report.
-    """
+def connector(fleet: Fleet) -> Callable[[Host], Transport]:
+    """Return how this fleet's hosts are reached."""
     logins: dict[str, Login] = {}
 
     def connect(host: Host) -> Transport:
@@ -144,15 +139,24 @@ def _connector(fleet: Fleet) -> Callable[[Host], Transport]:
                 f"host {host.name}: there is no transport {host.transport!r}",
                 hint=f"known: {', '.join(sorted(TRANSPORTS))}",
             )
-        try:
-            if host.login not in logins:
-                base = Path(fleet.source_path).parent
-                logins[host.login] = _resolved(fleet.login(host.login), base)
-        except (SecretMissing, FleetError) as error:
-            raise LoginRefused(f"login {host.login!r}: {error.message}", hint=error.hint) from error
+        if host.login not in logins:
+            logins[host.login] = login_of(fleet, host.login)
         return TRANSPORTS[host.transport](host, logins[host.login])
 
     return connect
+
+
+def login_of(fleet: Fleet, name: str) -> Login:
+    """Return a login with its secrets. Raises LoginRefused where one cannot be resolved.
+
+    A key that was rotated away or lies open is found out at the first connection, maybe in the
+    middle of a rollout: it is the host's outcome then, as any other login that fails, and the
+    rollout goes on to its report.
+    """
+    try:
+        return _resolved(fleet.login(name), Path(fleet.source_path).parent)
+    except (SecretMissing, FleetError) as error:
+        raise LoginRefused(f"login {name!r}: {error.message}", hint=error.hint) from error
 
 
 def _resolved(spec: LoginSpec, base: Path) -> Login:

@@ -6,7 +6,7 @@ def words(text: str) -> frozenset[str]:
 
 
 CMDLETS = words(
-    "Add-Type ConvertFrom-Json ConvertTo-Json ForEach-Object Get-CimInstance Get-WinEvent "
+    "Add-Type ConvertFrom-Json ConvertTo-Json ForEach-Object Get-CimInstance Get-Item Get-WinEvent "
     "Invoke-CimMethod New-Object Remove-CimInstance Remove-TypeData Select-Object "
     "Set-StrictMode Sort-Object Start-Sleep Where-Object "
 )

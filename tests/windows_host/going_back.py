@@ -68,7 +68,8 @@ def _package_of(machine: Machine, kb: str, build: str) -> Package | None:
         item for item in machine.state.packages if item.state in {"Installed", "InstallPending"}
     ]
     named = [item for item in there if f"_for_{kb}~" in item.name]
-    rollups = [item for item in there if build and item.build == build and "Rollup" in item.name]
+    part = f"~~{'.'.join(build.split('.')[2:])}."
+    rollups = [item for item in there if build and "RollupFix~" in item.name and part in item.name]
     return next(iter([*named, *rollups]), None)
 
 

@@ -20,7 +20,8 @@ from typing import Protocol
 from tests.windows_host import scheduler, servicing
 from tests.windows_host.contracts import StrangerError, hold
 from tests.windows_host.machine import Clock, Machine
-from tests.windows_host.raw import RAW
+from tests.windows_host.raw import PROBE, RAW
+from tests.windows_host.refusing import refusal
 from tests.windows_host.scheduler import HungUpError
 from tests.windows_host.state import Fault, HostState, save
 from tests.windows_host.story import Document
@@ -178,7 +179,8 @@ class WindowsHost:
 
     def _answer(self, line: str, sent: bytes) -> tuple[bytes, bytes, int]:
         if line in RAW:
-            return RAW[line](self.machine), b"", 0
+            noisy = line == PROBE and self._fault("powershell") is not None
+            return RAW[line](self.machine), CLIXML if noisy else b"", 0
         name, params = self._call(line, sent)
         self._spend(name, params)
         fault = self._fault(name)
@@ -233,7 +235,7 @@ class WindowsHost:
             if fault.times > 0 and fault.script in {name, "*"}:
                 fault.times -= 1
                 return fault
-        return None
+        return None if name == "powershell" else refusal(self.state, name)
 
     def _result(self, name: str, params: Document, fault: Fault | None) -> tuple[bytes, bytes, int]:
         how = fault.how if fault else ""

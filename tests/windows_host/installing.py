@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from tests.windows_host.chocolatey import new_item, upgrade_all
+from tests.windows_host.machine import Machine
 from tests.windows_host.parts import Update
 from tests.windows_host.searching import ZERO, offered, search_error
 from tests.windows_host.servicing import FAILED, SUCCEEDED, supersede
@@ -21,10 +22,11 @@ def install(story: Story, params: Document) -> None:
     assert isinstance(packages, list)
     rows = [new_item(package) for package in packages]
     story.items = [*(_new_item(wanted["update_id"]) for wanted in approved), *rows]
+    story.takes(max(0.0, machine.state.servicing_until - machine.clock.work()))
     result: Document = {
         "os_before": machine.os(),
         "os_after": machine.os(),
-        "reboot_required_before": bool(machine.state.hard_reasons),
+        "reboot_required_before": _needs_restart(machine),
     }
     if machine.state.free_bytes < int(str(params["min_free_mb"])) * 1024**2:
         for item in story.items:
@@ -43,6 +45,14 @@ def install(story: Story, params: Document) -> None:
     upgrade_all(story, rows, deadline=course.is_late, go_on=bool(params["continue_on_error"]))
     result["os_after"] = {**machine.os(), "build": course.build}
     story.end(_final_state(story), result)
+
+
+def _needs_restart(machine: Machine) -> bool:
+    """Say whether servicing waits for a restart: a new name or a domain keep nothing from it."""
+    return any(
+        reason.startswith("cbs_") or reason == "wu_reboot_required"
+        for reason in machine.state.hard_reasons
+    )
 
 
 def _new_item(update_id: str) -> Document:
@@ -75,7 +85,7 @@ class _Course:
         self.story = story
         self.params = params
         self.failed = False
-        self.reboot_first = bool(story.machine.state.hard_reasons)
+        self.reboot_first = _needs_restart(story.machine)
         self.build = story.machine.state.os.build
         deadline = str(params["deadline_utc"])
         self._deadline = datetime.fromisoformat(deadline).timestamp() if deadline else None

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -58,6 +59,8 @@ class Machine:
 
     state: HostState
     clock: Clock
+    shells: Callable[[], int] = lambda: 1
+    """How many shells of WinRM are open."""
 
     @property
     def unix(self) -> int:
@@ -96,6 +99,11 @@ class Machine:
         """Return an update by its id, whatever became of it."""
         found = [item for item in self.state.wua.updates if item.update_id == update_id]
         return found[0] if found else None
+
+    def disturb(self, what: str) -> None:
+        """Note what is begun while Windows works on after a boot."""
+        if self.is_servicing:
+            self.state.disturbed.append(what)
 
     def require_restart(self) -> None:
         """Mark what Windows marks when an update wants a restart."""

@@ -153,6 +153,18 @@ class Wua:
 
 
 @dataclass(config=STRICT, slots=True, kw_only=True)
+class Winrm:
+    """How the host lets others in, and what they find there."""
+
+    token: Literal["full", "filtered", "user"] = "full"
+    """What a login's rights are: an administrator's, the same cut off, or none."""
+    powershell: str = "5.1"
+    language_mode: str = "FullLanguage"
+    cbt_level: str = "Strict"
+    max_shells: int = 30
+
+
+@dataclass(config=STRICT, slots=True, kw_only=True)
 class Service:
     """One service, for health."""
 

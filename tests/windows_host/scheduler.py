@@ -53,6 +53,7 @@ def start(machine: Machine, params: Document) -> Document:
     digest = None
     if not answer:
         answer = "started"
+        machine.disturb(str(params["kind"]))
         digest = hashlib.sha256(str(params["worker"]).encode()).hexdigest()
         job = _prepared(machine, params, job)
         _register(machine, job)
@@ -228,6 +229,9 @@ def _register(machine: Machine, job: Job) -> None:
     if lies.folder_without_task:
         lies.folder_without_task -= 1
         raise HungUpError
+    if lies.workers_stopped:
+        job.task = "ready"
+        return
     job.task, job.begun_work = "queued", machine.clock.work() + lies.queued_seconds
     if not lies.queued_seconds:
         _begin(machine, job)

@@ -42,7 +42,7 @@ def apply(machine: Machine, effect: Effect) -> None:
 def boot(machine: Machine) -> None:
     """Finish or undo, at a boot, what waited for it."""
     state = machine.state
-    state.hard_reasons.clear()
+    state.hard_reasons[:] = state.lies.lasting_reasons
     state.soft_reasons.clear()
     for update in state.wua.updates:
         if update.phase != "pending":

@@ -25,6 +25,7 @@ from tests.windows_host.parts import (
     Policy,
     Service,
     Update,
+    Winrm,
     Wua,
 )
 
@@ -36,7 +37,7 @@ class Fault:
     """A call of a script that does not go as it should, so many times."""
 
     script: str
-    """Name of a script; `*`: any."""
+    """Name of a script, or `powershell`: a command of its own without one; `*`: any."""
     how: Literal["no_result", "truncated", "noise", "error", "hang_up"]
     """No result line; half of one; megabytes and CLIXML around it; `ok: false`; the host goes down
     with the answer unsent."""
@@ -53,6 +54,10 @@ class Lies:
     """A restart that happens leaves the boot id as it was."""
     reboot_never: bool = False
     """The restart is scheduled, and does not happen."""
+    restarts_called_off: int = 0
+    """So many restarts that are scheduled are called off again by somebody on the host."""
+    lasting_reasons: list[str] = field(default_factory=list)
+    """Why a restart is pending, after every boot again."""
     never_returns: bool = False
     servicing_seconds: float = 0
     """For so long after a boot the port answers, and Windows is still servicing."""
@@ -62,12 +67,16 @@ class Lies:
     """So many answers carry half of a status file."""
     queued_seconds: float = 0
     """For so long a task waits before it begins."""
+    workers_stopped: bool = False
+    """A policy stops every worker before its first word: its task ends at once, nothing is said."""
     task_vanishes: int = 0
     """So many jobs lose their task, and process, half way."""
     history_padding: int = 0
     """So many more history entries in a scan: 10,000 are about 3 MB."""
     log_bytes: int = 0
     """So many bytes of output a job writes before anything else."""
+    loose_folder: bool = False
+    """Job folders give every user rights."""
 
 
 @dataclass(config=STRICT, slots=True, kw_only=True)
@@ -151,6 +160,9 @@ class HostState:
     hard_reasons: list[str] = field(default_factory=list)
     """Why a restart is pending; a boot clears them."""
     soft_reasons: list[str] = field(default_factory=list)
+    winrm: Winrm = field(default_factory=Winrm)
+    scheduler_running: bool = True
+    """False: the service of the task scheduler is stopped."""
     lies: Lies = field(default_factory=Lies)
     faults: list[Fault] = field(default_factory=list)
 
@@ -173,6 +185,8 @@ class HostState:
     """Jobs that began, by kind; folders that were removed count too."""
     journal: list[str] = field(default_factory=list)
     fence: int = 0
+    disturbed: list[str] = field(default_factory=list)
+    """What was begun while it was servicing after a boot; a real one's updates may be undone."""
     strangers: list[str] = field(default_factory=list)
     """What came in that no part of wavemend sends: must be empty at the end of a test."""
 
@@ -214,6 +228,7 @@ __all__ = [
     "Policy",
     "Service",
     "Update",
+    "Winrm",
     "Wua",
     "load",
     "save",

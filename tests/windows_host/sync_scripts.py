@@ -1,5 +1,6 @@
-"""The scripts a played host answers at once: facts, boot, reboot, health, jobs, points."""
+"""Scripts a played host answers at once: facts, boot, reboot, health, jobs, points, settings."""
 
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ from tests.windows_host.machine import Machine, iso
 from tests.windows_host.story import Document
 
 JOURNAL_TAIL = 60
+NOT_READY = 21
 SCHEDULED_BEFORE = 1190
 """What shutdown.exe ends with when a restart is scheduled already."""
 
@@ -72,17 +74,21 @@ def boot(machine: Machine, _: Document) -> Document:
 def reboot(machine: Machine, params: Document) -> Document:
     """Schedule a restart; it comes when the time has passed."""
     state = machine.state
-    state.logon_screen = False
-    already = state.shutdown_at is not None
-    if not already and not state.lies.reboot_never:
-        state.shutdown_at = machine.clock.work() + int(str(params["delay_seconds"]))
+    refuses, already = machine.is_servicing, state.shutdown_at is not None
+    code = NOT_READY if refuses else SCHEDULED_BEFORE if already else 0
+    if not refuses:
+        state.logon_screen = False
+        if state.lies.restarts_called_off:
+            state.lies.restarts_called_off -= 1
+        elif not already and not state.lies.reboot_never:
+            state.shutdown_at = machine.clock.work() + int(str(params["delay_seconds"]))
     return {
-        "scheduled": True,
+        "scheduled": not refuses,
         "boot_id": state.boot_id,
         "last_boot": iso(machine.booted_at),
-        "exit_code": SCHEDULED_BEFORE if already else 0,
+        "exit_code": code,
         "logged_on": sorted(state.users),
-        "already_scheduled": already,
+        "already_scheduled": already and not refuses,
     }
 
 
@@ -159,6 +165,38 @@ def remove_points(machine: Machine, params: Document) -> Document:
     return {"removed": rows, "failed": []}
 
 
+def echo(_: Machine, params: Document) -> Document:
+    """Give back what came."""
+    text = str(params["text"])
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    filler = "0123456789abcdef" * int(str(params["repeat"]))
+    return {"text": text, "sha256": digest, "filler": filler}
+
+
+def selftest(machine: Machine, params: Document) -> Document:
+    """Settings of the service, ways back, and the folder and task of a job."""
+    state = machine.state
+    found = [job for job in state.jobs if job.job_id == params["job_id"]]
+    loose = "(A;OICI;0x1301bf;;;BU)" if state.lies.loose_folder else ""
+    sddl = f"O:BAD:PAI(A;OICI;FA;;;SY)(A;OICI;FA;;;BA){loose}"
+    client = state.os.product_type == 1
+    off = "System Restore is switched off" if state.points.restore_off else ""
+    obstacle = off if client else "servers have no System Restore"
+    return {
+        "utc_now": iso(machine.unix),
+        "cbt_level": state.winrm.cbt_level,
+        "max_shells": str(state.winrm.max_shells),
+        "shells_open": machine.shells(),
+        "folder_sddl": sddl if found else "",
+        "task_user": "S-1-5-18" if found and found[0].task != "missing" else "",
+        "ways_back": [
+            {"kind": "restore_point", "possible": not obstacle, "reason": obstacle},
+            {"kind": "shadow_copy", "possible": True, "reason": ""},
+        ],
+        "faults": [],
+    }
+
+
 def _list(value: object) -> list[Any]:
     assert isinstance(value, list)
     return value
@@ -180,6 +218,7 @@ def _check(name: str, *, ok: bool, detail: str = "") -> Document:
 SYNC: dict[str, Callable[[Machine, Document], Document]] = {
     "boot": boot,
     "clean_jobs": scheduler.clean,
+    "echo": echo,
     "facts": facts,
     "forbid_job": forbid_job,
     "health": health,
@@ -188,5 +227,6 @@ SYNC: dict[str, Callable[[Machine, Document], Document]] = {
     "list_points": list_points,
     "reboot": reboot,
     "remove_points": remove_points,
+    "selftest": selftest,
     "start_job": scheduler.start,
 }

@@ -14,7 +14,7 @@ from wavemend.hosts import Host
 from wavemend.transport import Login
 
 USER, PASSWORD = "WAVEMEND\\patcher", "Correct-horse 7"
-PROGRAMS = frozenset({"hostname", "ipconfig", "powershell.exe"})
+PROGRAMS = frozenset({"dism.exe", "hostname", "ipconfig", "powershell.exe", "whoami.exe"})
 DOWN_SECONDS = 0.3
 """Of the test's own time, in which a host that restarts refuses connections."""
 
@@ -48,6 +48,7 @@ def winhost(
     with make_peer(users={USER: PASSWORD}, runner=windows.run, **options) as peer:
         windows.on_reboot = lambda returns: peer.reboot(down_seconds if returns else math.inf)
         windows.on_hang_up = lambda: peer.reboot(down_seconds)
+        windows.machine.shells = lambda: peer.counters().open_shells
         host, login = host_at(name, port=peer.port), login_for(ca=peer.ca_pem)
         yield World(host=host, login=login, windows=windows, peer=peer)
     assert not state.strangers, state.strangers

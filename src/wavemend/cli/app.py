@@ -29,6 +29,7 @@ from wavemend.cli.fleet_import import import_
 from wavemend.cli.ready import ready
 from wavemend.cli.reconcile import reconcile
 from wavemend.cli.repair import repair
+from wavemend.cli.winrm_selftest import winrm_selftest
 
 app = cyclopts.App(
     name="wavemend",
@@ -43,6 +44,7 @@ app.command(findings)
 app.command(explain)
 app.command(simulate.app)
 app.command(manager.app)
+app.command(winrm_selftest)
 app.command(policy.app)
 app.command(ready)
 app.command(reconcile)

@@ -45,7 +45,10 @@ def show(host: str) -> int:
         say(_unmanaged(found))
         return 0
     console = screen()
-    table = plain_table(f"{host}: what holds, and who says so", ("Field", "Value", "From"))
+    table = plain_table(
+        f"{named(host, simulated=found.simulated)}: what holds, and who says so",
+        ("Field", "Value", "From"),
+    )
     lines = explain_settings(fleet, found)
     for line in lines:
         add_row(table, line.field, line.value, line.source)
@@ -89,9 +92,8 @@ def judge(
     with ledger.reading() as book:
         wanted = frozenset(version_of(ranked.update) for ranked in candidate.ranked)
         tried = permits.tried_versions(book, found.tenant, wanted)
-    say(
-        f"{named(host, simulated=is_simulated(candidate))} as it was seen on {look.at:%Y-%m-%d %H:%M} UTC"
-    )
+    called = named(host, simulated=is_simulated(candidate))
+    say(f"{called} as it was seen on {look.at:%Y-%m-%d %H:%M} UTC")
     return _judged(fleet, candidate, Permits(pilots=_pilots(fleet, found), tried=tried), package)
 
 

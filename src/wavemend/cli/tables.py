@@ -11,7 +11,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from wavemend.advisories import Vulnerability
+from wavemend.advisories import Advisory, Vulnerability
 from wavemend.cli.shown import add_row, visible
 from wavemend.knowledge import Intelligence
 from wavemend.observations import FindingLine
@@ -165,7 +165,7 @@ def statement_table(cve: str, known: Intelligence) -> Table:
             advisory.release,
             advisory.package,
             advisory.status.value,
-            advisory.fixed_version or "",
+            _fixed_in(advisory),
             f"{advisory.feed}: {advisory.document}",
         )
         for advisory in known.statements.get(cve, ())
@@ -173,3 +173,9 @@ def statement_table(cve: str, known: Intelligence) -> Table:
     for row in sorted(rows):
         add_row(table, *row)
     return table
+
+
+def _fixed_in(advisory: Advisory) -> str:
+    """Return the fixed version, and where it counts: elsewhere another one may be the least."""
+    where = f" ({advisory.module})" if advisory.module and advisory.fixed_version else ""
+    return f"{advisory.fixed_version or ''}{where}"

@@ -74,6 +74,7 @@ REFUSED: Mapping[str, str] = {
     "manager check": "a declaration under trial belongs to nobody yet",
     "reconcile": _ALL,
     "up": _MACHINE,
+    "winrm-selftest": "a host under trial belongs to nobody yet",
 }
 """By command: why a view does not have it."""
 

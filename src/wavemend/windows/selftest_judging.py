@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from itertools import takewhile
 
 from wavemend.readiness import MAX_SKEW
 from wavemend.transport import CommandResult
@@ -22,7 +23,9 @@ _ELEVATED = frozenset({"S-1-16-12288", "S-1-16-16384"})
 """Integrity levels high and system: an administrator's rights that were not cut off."""
 _SYSTEM = "S-1-5-18"
 _TRUSTED = frozenset({"SY", "BA", _SYSTEM, _ADMINISTRATORS})
-_SDDL = re.compile(r"O:(?P<owner>BA|SY)(?:G:[A-Z0-9-]+)?D:(?P<flags>[A-Z]*)(?P<rules>(\([^()]*\))+)")
+_SDDL = re.compile(
+    r"O:(?P<owner>BA|SY)(?:G:[A-Z0-9-]+)?D:(?P<flags>[A-Z]*)(?P<rules>(\([^()]*\))+)"
+)
 _SPARE_SHELLS = 2
 """Beside the one that is open: a worker's visit and an operator's."""
 _DISM_STATES = {"Permanent": "Installed"}
@@ -75,6 +78,11 @@ def not_tried(seen: str, *, by_choice: bool = False) -> Judged:
     return Judged(verdict=Verdict.NOT_TRIED, seen=seen, by_choice=by_choice)
 
 
+def passes(found: Sequence[Checked]) -> bool:
+    """Say whether everything is ok but what nobody meant to try."""
+    return all(item.verdict is Verdict.OK or item.by_choice for item in found)
+
+
 def judge_groups(result: CommandResult) -> Judged:
     """Say whether `whoami /groups` shows an administrator whose rights were not cut off."""
     rows = csv.reader(result.stdout.decode(errors="replace").splitlines())
@@ -95,7 +103,7 @@ def judge_groups(result: CommandResult) -> Judged:
 
 
 def judge_powershell(result: CommandResult) -> Judged:
-    """Say whether it is Windows PowerShell 5.1 in full language mode, and prints nothing unasked."""
+    """Say whether it is 5.1 in full language mode, and prints nothing unasked."""
     lines = result.stdout.decode(errors="replace").split()
     complaint = _complaint(result.stderr)
     if result.exit_status != 0 or len(lines) != 3:
@@ -133,11 +141,13 @@ def _complaint(stderr: bytes) -> str:
 def judge_echo(sent: str, digest: str, came_back: str, arrived: str) -> Judged:
     """Say whether a text went there and back unchanged; `arrived`: the host's own digest of it."""
     if (came_back, arrived) == (sent, digest):
-        return ok(f"{len(sent)} characters went there and back, quotes and all scripts among them")
-    at = next((i for i, pair in enumerate(zip(sent, came_back, strict=False)) if len({*pair}) > 1), 0)
+        return ok(f"{len(sent)} characters went there and back, quotes and control characters too")
+    pairs = zip(sent, came_back, strict=False)
+    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
     where = "there" if arrived != digest else "back"
+    there, here = sent[same : same + 20], came_back[same : same + 20]
     return failed(
-        f"changed on the way {where}: {sent[at : at + 20]!r} became {came_back[at : at + 20]!r}",
+        f"changed on the way {where}: {there!r} became {here!r}",
         "report it with the JSON file: the code page of the shell was not obeyed",
     )
 
@@ -145,7 +155,7 @@ def judge_echo(sent: str, digest: str, came_back: str, arrived: str) -> Judged:
 def judge_binding(level: str, *, binds: bool) -> Judged:
     """Say whether the host ties logins to their TLS connection; `binds`: this login can be tied."""
     seen = f"CbtHardeningLevel is {level or 'not to be read'}"
-    wanted = "winrm set winrm/config/service/auth @{CbtHardeningLevel=\"Strict\"}"
+    wanted = 'winrm set winrm/config/service/auth @{CbtHardeningLevel="Strict"}'
     if not binds:
         return not_tried(f"nothing to bind with this login; {seen}", by_choice=True)
     if level == "Strict":
@@ -158,7 +168,9 @@ def judge_binding(level: str, *, binds: bool) -> Judged:
 def judge_shells(most: str, in_use: int) -> Judged:
     """Say whether there is room for further shells; those of other users are in `in_use`."""
     if not most.isdigit():
-        return failed("MaxShellsPerUser cannot be read", "winrm get winrm/config/winrs, on the host")
+        return failed(
+            "MaxShellsPerUser cannot be read", "winrm get winrm/config/winrs, on the host"
+        )
     seen = f"{in_use} open (all users), {most} allowed per user"
     if int(most) - in_use >= _SPARE_SHELLS:
         return ok(seen)
@@ -178,7 +190,7 @@ def judge_seconds(what: str, seconds: float) -> Judged:
 
 
 def judge_clock(shown: datetime, before: datetime, after: datetime) -> Judged:
-    """Say whether a clock that was read between two moments can be right; it shows whole seconds."""
+    """Say whether a clock that was read between two moments can be right, to a second."""
     slow, fast = before - (shown + timedelta(seconds=1)), shown - after
     off = max(slow, fast, timedelta(0))
     seen = f"{off.total_seconds():.0f} s {'slow' if slow > fast else 'fast'}" if off else "right"
@@ -223,9 +235,9 @@ def judge_dism(result: CommandResult, known: Mapping[str, str]) -> Judged:
 
 
 def judge_ways_back(ways: Iterable[tuple[str, str]], listed: int, damaged: Sequence[str]) -> Judged:
-    """Say which ways back Windows could make; `ways`: kind and what is against it, empty: nothing."""
+    """Say which ways back Windows could make; `ways`: kind, and what is against it."""
     words = [f"{kind.replace('_', ' ')}: {obstacle or 'possible'}" for kind, obstacle in ways]
-    seen = "; ".join([*words, f"{listed} of ours are kept"])
+    seen = "; ".join([*words, f"kept of ours: {listed}"])
     if damaged:
         return failed(f"{seen}; damaged record {damaged[0]}", "look at it in the points folder")
     if any(word.endswith(": possible") for word in words):
@@ -238,7 +250,7 @@ def judge_folder(sddl: str, task_user: str) -> Judged:
     found = _SDDL.fullmatch(sddl)
     if found is None or "P" not in found["flags"]:
         return failed(
-            f"its folder's rights are not the ones it was made with: {sddl[:200] or 'not readable'}",
+            f"its folder has other rights than it was made with: {sddl[:200] or 'not readable'}",
             "look at %ProgramData%\\Wavemend: who changes rights there?",
         )
     rules = [rule.split(";") for rule in found["rules"].strip("()").split(")(")]

@@ -74,6 +74,7 @@ function Get-WayBack([string]$Kind, [string]$Obstacle) {
 }
 
 [ordered]@{
+    utc_now = Format-Utc ([DateTime]::UtcNow)
     cbt_level = Get-Setting 'Service\Auth\CbtHardeningLevel'
     max_shells = Get-Setting 'Shell\MaxShellsPerUser'
     shells_open = Get-ShellCount

@@ -12,7 +12,8 @@ HOSTS ?= 10
 .PHONY: help install demo demo-down test nightly check bench docs lab-up lab-down lock clean
 
 help:
-	@echo "make demo       patch a fleet of real Debian hosts, end to end (APPROVE=ui: you approve)"
+	@echo "make demo       patch a fleet of real Debian hosts, end to end (APPROVE=ui: you approve;"
+	@echo "                WINDOWS=2: with two simulated Windows hosts)"
 	@echo "make demo-down  take down what 'make demo APPROVE=ui' left running"
 	@echo "make test       run all tests"
 	@echo "make nightly    300 random kills, pairs of them, 100 hosts in flight: an hour"

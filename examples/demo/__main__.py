@@ -1,7 +1,8 @@
 """Bring up a fleet, patch it, judge it, approve it, and show the verdict.
 
 Environment: APPROVE=ui leaves the run waiting for a human in the Prefect UI; HOSTS (10); PORT
-(4277); WAVEMEND_LAB=auto|required|off decides about real or simulated hosts.
+(4277); WAVEMEND_LAB=auto|required|off decides about real or simulated hosts; WINDOWS (0): so many
+simulated Windows hosts beside them.
 """
 
 import json
@@ -15,20 +16,24 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from examples.demo.fleet import DemoLab, fleet_text, read_lab
-from examples.demo.standing import Standing, dead_runs, standing
+from examples.demo import windows
+from examples.demo.fleet import DemoFailed, DemoLab, WindowsLab, fleet_text, read_lab
+from examples.demo.labels import unlabelled
+from examples.demo.standing import TENANTS, Standing, dead_runs, standing
+from wavemend.cli.here import PrefectApi, api_note
+from wavemend.cli.resume import flow_run_state
+from wavemend.simulated import SIMULATED
 
 ROOT = Path(__file__).resolve().parents[2]
 HOME = Path(os.environ.get("WAVEMEND_DEMO_HOME", ROOT / "demo-output")).resolve()
 PORT = os.environ.get("PORT", "4277")
+WINDOWS = int(os.environ.get("WINDOWS") or "0")
+COMPANIES = TENANTS if WINDOWS else TENANTS[:2]
 ROLLOUT_SECONDS = 480
 """A rollout of the demo takes one to two minutes on two idle cores."""
+ENDED = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
 SHOWN = frozenset({"up", "fleet", "feeds", "rollout", "approve", "findings", "explain"})
 """Commands whose output is part of the story."""
-
-
-class DemoFailed(Exception):
-    """The demo did not show what it promises; the message says what was seen instead."""
 
 
 def main(argv: list[str]) -> int:
@@ -40,17 +45,23 @@ def main(argv: list[str]) -> int:
     waits = os.environ.get("APPROVE") == "ui"
     try:
         lab = _bring_up_hosts()
-        _prepare_home(lab)
+        _prepare_home(lab, _bring_up_windows(stays=waits))
         _say("Prefect: server, worker and deployments")
         _wavemend("up", "--port", PORT, "--no-schedules")
+        _pause_emergencies()
         for tenant in ("acme", "globex"):
             _wavemend("rollout", "start", tenant)
+        if WINDOWS:
+            _show_what_windows_lacks()
+            _wavemend("rollout", "start", "initech")
         _wait_for_approval("acme")
         if waits:
             return _leave_waiting(lab)
         _approve("acme")
         print("\n".join(_wait_for_reports()))
         _check(lab)
+        if WINDOWS:
+            _check_windows()
         _show_findings()
     except (DemoFailed, subprocess.CalledProcessError) as error:
         print(f"\nThe demo failed: {error}\nLogs: {HOME}/run", file=sys.stderr)
@@ -86,7 +97,20 @@ def _bring_up_hosts() -> DemoLab:
     return read_lab(state)
 
 
-def _prepare_home(lab: DemoLab) -> None:
+def _bring_up_windows(*, stays: bool) -> WindowsLab | None:
+    if not WINDOWS:
+        return None
+    _say(
+        f"{WINDOWS} Windows hosts, SIMULATED: no Windows runs here. Real: HTTPS, NTLM, WinRM and\n"
+        "   the scripts sent. Played: what Windows does with them; ten minutes take a second."
+    )
+    lab = windows.bring_up(HOME / "windows", WINDOWS, stays=stays)
+    for host in lab.hosts:
+        print(f"   {host.name:<12} {host.address}:{host.port}  SIMULATED")
+    return lab
+
+
+def _prepare_home(lab: DemoLab, windows_lab: WindowsLab | None) -> None:
     _say("Fleet, approver's key and feeds")
     key = HOME / "alice_ed25519"
     _run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "alice", "-f", str(key)])
@@ -95,9 +119,27 @@ def _prepare_home(lab: DemoLab) -> None:
     (HOME / "signers").write_text(signer)
     feeds = ROOT / "examples" / "feeds"
     fleet = HOME / "fleet.yaml"
-    fleet.write_text(fleet_text(lab, feeds, datetime.now(UTC)))
+    fleet.write_text(fleet_text(lab, feeds, datetime.now(UTC), windows_lab))
     _wavemend("fleet", "apply", str(fleet), "--yes")
     _wavemend("feeds", "refresh", "--from", str(feeds))
+
+
+def _pause_emergencies() -> None:
+    """Begin none at the quarter of an hour: it would take hosts out of the story that is told."""
+    api = _prefect()
+    planner = api.get("/deployments/name/plan-emergencies/every-quarter-hour")["id"]
+    api.post(f"/deployments/{planner}/pause_deployment", {})
+
+
+def _show_what_windows_lacks() -> None:
+    """Look at the Windows hosts before anything is changed, and say what was found."""
+    _say("Windows: what Microsoft's bulletins say of these hosts, before the rollout")
+    api = _prefect()
+    scan = api.get("/deployments/name/scan-fleet/daily")["id"]
+    body = {"parameters": {"site": "default", "tenant": "initech"}, "tags": [SIMULATED]}
+    run = api.post(f"/deployments/{scan}/create_flow_run", body)["id"]
+    _wait(lambda: flow_run_state(api, run) in ENDED, "the Windows hosts to be looked at")
+    _wavemend("findings", "--tenant", "initech", "--limit", "6")
 
 
 def _wait_for_approval(tenant: str) -> None:
@@ -144,13 +186,12 @@ def _leave_waiting(lab: DemoLab) -> int:
 
 def _wait_for_reports() -> list[str]:
     _wait(
-        lambda: all(_standing(tenant).finished for tenant in ("acme", "globex")),
-        "both rollouts to end",
+        lambda: all(_standing(tenant).finished for tenant in COMPANIES),
+        "the rollouts to end",
     )
     _say("Verdict")
     return [
-        _wavemend("rollout", "report", _standing(tenant).rollout).stdout
-        for tenant in ("acme", "globex")
+        _wavemend("rollout", "report", _standing(tenant).rollout).stdout for tenant in COMPANIES
     ]
 
 
@@ -164,6 +205,23 @@ def _check(lab: DemoLab) -> None:
         raise DemoFailed(f"not as promised: {wrong}; without an outcome: {sorted(missing)}")
 
 
+def _check_windows() -> None:
+    """Ask the played hosts themselves, and look for views that do not call them simulated."""
+    _say("What the SIMULATED Windows hosts say of themselves now")
+    rollout = _standing("initech")
+    wrong = []
+    for name, state in windows.remembered(HOME / "windows").items():
+        outcome = rollout.outcomes.get(name)
+        restarts = state.boots - 1
+        print(f"   {name:<12} SIMULATED  {outcome}  build {state.os.build}  restarts: {restarts}")
+        if (state.os.build, outcome) != (windows.FIXED_BUILD, "patched") or not restarts:
+            wrong.append(f"{name} is not on {windows.FIXED_BUILD} after a restart")
+        wrong += state.strangers
+    wrong += [f"does not say SIMULATED: {view}" for view in unlabelled(HOME, rollout)]
+    if wrong:
+        raise DemoFailed("; ".join(wrong))
+
+
 def _show_findings() -> None:
     """Say what is still missing, and explain the most urgent of it."""
     _say("What the hosts still lack, most urgent first")
@@ -173,6 +231,10 @@ def _show_findings() -> None:
         raise DemoFailed("the hosts lack nothing, although one of them was not patched")
     _say("The first of it, explained")
     _wavemend("explain", listed[0]["finding_id"])
+
+
+def _prefect() -> PrefectApi:
+    return PrefectApi(api_note(HOME).read_text().strip())
 
 
 def _standing(tenant: str) -> Standing:
@@ -198,6 +260,7 @@ def _clean_up(*, keep_output: bool = False) -> None:
         _wavemend("down", check=False)
     for program in (_lab(), _simulation()):
         _run([*program, "down", "--state", str(HOME / "lab")], check=False)
+    windows.take_down(HOME / "windows")
     if not keep_output:
         shutil.rmtree(HOME)
         HOME.mkdir(parents=True)

@@ -8,6 +8,9 @@ from wavemend.cli.resume import flow_run_state
 from wavemend.ledger import approvals, attempts, rollouts
 from wavemend.site import Site
 
+TENANTS = ("acme", "globex", "initech")
+"""The demo's companies. The third is there with Windows hosts only."""
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -46,6 +49,6 @@ def standing(home: Path, tenant: str) -> Standing:
 def dead_runs(home: Path) -> list[str]:
     """Return the runs that Prefect calls failed or crashed: waiting for them is in vain."""
     api = PrefectApi(api_note(home).read_text().strip())
-    found = (standing(home, tenant) for tenant in ("acme", "globex"))
+    found = (standing(home, tenant) for tenant in TENANTS)
     runs = [one.flow_run for one in found if one.flow_run and not one.finished]
     return [run for run in runs if flow_run_state(api, run) in {"FAILED", "CRASHED"}]

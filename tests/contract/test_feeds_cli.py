@@ -36,7 +36,7 @@ def test_refresh_from_the_bundled_folder_then_status(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("refresh", "--from", str(EXAMPLES)) == 0
-    assert capsys.readouterr().out.count("refreshed") == 4
+    assert capsys.readouterr().out.count("refreshed") == 5
 
     assert run("status") == 11  # the bundled documents are old, and said to be
     shown = capsys.readouterr().out

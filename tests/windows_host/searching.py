@@ -7,6 +7,7 @@ from tests.windows_host.parts import HistoryEntry, Update
 from tests.windows_host.story import Document, Story
 
 INVALID_CRITERIA = "0x80240032"
+BUSY_SERVER = "0x80244022"
 NO_UNMANAGED = "0x8024002E"
 ZERO = "0x00000000"
 _CLAUSE = re.compile(r"(\w+) *= *(?:'([^']*)'|(\d+))")
@@ -19,7 +20,7 @@ def scan(story: Story, params: Document) -> None:
     wua = machine.state.wua
     story.tell("search")
     story.takes(wua.search_seconds)
-    error = search_error(machine, params)
+    error = search_error(machine, params) or _overrun(machine)
     if error:
         story.takes(120)  # two more tries, after 30 s and 90 s
     story.tell("history")
@@ -38,6 +39,14 @@ def scan(story: Story, params: Document) -> None:
         "system_reboot_required": bool(machine.state.hard_reasons),
     }
     story.end("failed" if error else "succeeded", result)
+
+
+def _overrun(machine: Machine) -> str:
+    lies = machine.state.lies
+    if not (machine.state.begun.get("install") and lies.searches_fail_after_change):
+        return ""
+    lies.searches_fail_after_change -= 1
+    return BUSY_SERVER
 
 
 def search_error(machine: Machine, params: Document) -> str:

@@ -25,7 +25,13 @@ def serve(folder: Path, hosts: Mapping[str, str], *, pace: float = PACE) -> None
     with contextlib.ExitStack() as stack:
         worlds = [
             stack.enter_context(
-                winhost(_state(folder / name, played), name=name, pace=pace, folder=folder / name)
+                winhost(
+                    _state(folder / name, played),
+                    name=name,
+                    pace=pace,
+                    folder=folder / name,
+                    cbt="strict",
+                )
             )
             for name, played in sorted(hosts.items())
         ]

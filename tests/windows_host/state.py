@@ -58,6 +58,8 @@ class Lies:
     """So many restarts that are scheduled are called off again by somebody on the host."""
     lasting_reasons: list[str] = field(default_factory=list)
     """Why a restart is pending, after every boot again."""
+    searches_fail_after_change: int = 0
+    """So many searches throw once a change has begun: their server is asked by everybody."""
     never_returns: bool = False
     servicing_seconds: float = 0
     """For so long after a boot the port answers, and Windows is still servicing."""

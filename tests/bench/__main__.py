@@ -13,6 +13,7 @@ from pathlib import Path
 from tests.bench import feasibility, feeds, planning, scoring
 from tests.bench.matching import bench_matching
 from tests.bench.rivals import bench_rivals
+from tests.bench.winrm import bench_winrm
 from wavemend.hosts import Host
 from wavemend.testing.simulated_hosts import SimulatedLab
 from wavemend.transport import Login
@@ -45,6 +46,8 @@ def main() -> int:
     bench_matching()
     planning.main()
     feasibility.main()
+    print("\nWindows hosts, simulated, against pywinrm alone")
+    bench_winrm()
     print("\nAgainst the field, on the same real hosts; this takes some minutes")
     bench_rivals()
     return 0

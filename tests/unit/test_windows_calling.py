@@ -3,6 +3,7 @@
 import base64
 import gzip
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -51,8 +52,6 @@ class Says:
     ) -> CommandResult:
         assert deadline == 30
         assert bound > 3_000_000
-        assert deadline == 30
-        assert bound > 3_000_000
         self.asked.append((tuple(argv), stdin))
         return CommandResult(
             exit_status=self.exit_status,
@@ -80,8 +79,8 @@ def ask(host: Says, script: str = "boot", params: Mapping[str, object] | None = 
     return call(host, script, params or {}, deadline=30)
 
 
-def failed(message: str, hresult: str) -> bytes:
-    error = {"message": message, "type": "T", "hresult": hresult, "where": "at line 3\nat line 9"}
+def failed(message: str, hresult: str, where: str = "at line 3\nat line 9") -> bytes:
+    error = {"message": message, "type": "T", "hresult": hresult, "where": where}
     return answer(None, ok=False, error=error)
 
 
@@ -156,6 +155,9 @@ def test_parameters_out_of_form_are_our_bug_and_send_nothing(
         (b"WM1:" + base64.b64encode(b'{"schema": NaN}') + b"\n", "NaN is no number"),
         (b"WM1:" + base64.b64encode(b"[" * 100_000) + b"\n", "nested too deeply"),
         (answer("\ud800"), "stands for no characters"),
+        (answer([[]] * 400_000), "more than 400000 values"),
+        (answer({**BOOT, "uptime_seconds": 2**63}), "uptime_seconds"),
+        (answer({**BOOT, "uptime_seconds": 10**400}), "uptime_seconds"),
         (line({"schema": 2, "ok": True, "data": {}, "error": None}), "schema"),
         (answer({**BOOT, "uptime_seconds": "9"}), "uptime_seconds"),
         (answer({**BOOT, "boot_id": "boot-7\n"}), "boot_id"),
@@ -181,6 +183,37 @@ def test_what_powershell_complained_about_is_said_without_its_xml() -> None:
     )
     with pytest.raises(HostAnswerInvalid, match="ended with -1073741510: Cannot find <module>"):
         ask(Says(b"", stderr=xml, exit_status=-1073741510))
+
+
+def test_signs_that_steer_a_terminal_or_stand_for_nothing_are_not_said() -> None:
+    xml = b'#< CLIXML<S S="Error">red_x001B_[2J a_xD83D__xDE00_b_xD83D_c</S>'
+    with pytest.raises(HostAnswerInvalid, match="no answer line") as caught:
+        ask(Says(b"", stderr=xml))
+    assert caught.value.message.endswith(": red [2J a\U0001f600b\ufffdc")
+    with pytest.raises(HostAnswerInvalid, match=r"failed on the host: one \[2J two three$"):
+        ask(Says(failed("one\x1b[2J\r\ntwo\u202ethree", "", "")))
+
+
+def test_a_complaint_without_an_end_costs_no_time() -> None:
+    began = time.process_time()
+    with pytest.raises(HostAnswerInvalid, match="no answer line"):
+        ask(Says(b"", stderr=b"#< CLIXML" + b'<S S="Error">' * 20_000))
+    assert time.process_time() - began < 1
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("build", "10.0.20348.4171", "10.0.20348." + "9" * 300),
+        ("base64", "dGV4dA==", "A"),
+        ("base64", "", "AAAAA"),
+        ("base64", "AAA=", "AAA"),
+        ("seconds_up", 3_153_600_000, 10**11),
+    ],
+)
+def test_what_is_counted_or_decoded_later_can_be(name: str, good: object, bad: object) -> None:
+    assert contract_fault(name, good) == ""
+    assert contract_fault(name, bad).startswith("the whole: ")
 
 
 def test_a_script_that_failed_says_why_and_where() -> None:

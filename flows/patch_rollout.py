@@ -36,7 +36,7 @@ from tasks.readiness import ready_group, ready_wave
 from tasks.rolling_back import roll_back_one
 from tasks.rollout_steps import close, freeze, judge, report, run_hook, wait_until
 from tasks.run_log import run_log
-from tasks.show import Board, label_run, labels_of, show_plan, show_verdict
+from tasks.show import Board, label_run, labels_before, labels_of, show_plan, show_verdict
 from tasks.submitting import Futures, after, settled
 from tasks.workbench import Running, Workbench, open_workbench
 from wavemend.fleet import RolloutKey
@@ -101,7 +101,8 @@ def carry_out(key: RolloutKey, site: str, requester: str) -> State:
     done: Futures = []
     # One left over from an earlier window is closed first; then the one of this window follows.
     while True:
-        opened = after(done, open_for, bench, key, requester, str(runtime.flow_run.id))
+        with tags(*labels_before(bench.fleet, key)):
+            opened = after(done, open_for, bench, key, requester, str(runtime.flow_run.id))
         row = opened.result()
         if row is None:
             break
@@ -149,7 +150,7 @@ def _frozen_plan(
     if plan is not None:
         return plan, opened
     names = [host.name for host in bench.fleet.members(key)]
-    with tags(f"tenant:{key.tenant}"):
+    with tags(*labels_before(bench.fleet, key)):
         looks = [after(opened, preflight, bench, name, lease.rollout_id) for name in names]
         seen = ready_group(bench, lease.rollout_id, key.profile, settled(looks), looks)
         frozen = after(seen, freeze, bench, lease)

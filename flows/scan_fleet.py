@@ -1,6 +1,6 @@
 """Look at every host, match what it has with what the feeds say, and change nothing."""
 
-from prefect import flow
+from prefect import flow, tags
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
@@ -8,6 +8,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from tasks.feeds import send_announcements
 from tasks.scanning import line_of, scan, show_scan
 from tasks.workbench import open_workbench
+from wavemend.simulated import SIMULATED
 
 
 @flow(
@@ -24,8 +25,11 @@ def scan_fleet(site: str = "default", tenant: str = "") -> State:
         tenant: Company to scan; empty for all.
     """
     bench = open_workbench(site)
-    names = [host.name for host in bench.fleet.hosts if tenant in {"", host.tenant}]
-    futures = [scan.submit(bench, name) for name in names]
+    hosts = [host for host in bench.fleet.hosts if tenant in {"", host.tenant}]
+    names, futures = [host.name for host in hosts], []
+    for host in hosts:
+        with tags(*((SIMULATED,) if host.simulated else ())):
+            futures.append(scan.submit(bench, host.name))
     seen = [line_of(bench, name, future) for name, future in zip(names, futures, strict=True)]
     lines = [line for line, _ in seen]
     show_scan(lines)

@@ -14,6 +14,7 @@ from prefect.artifacts import (
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import ArtifactUpdate
 
+from wavemend.fleet import Fleet, RolloutKey
 from wavemend.ledger import attempts, rollouts
 from wavemend.ledger.store import Ledger
 from wavemend.plans import LeftOut, Plan, PlannedPackage
@@ -48,6 +49,12 @@ def labels_of(plan: Plan, action: Action) -> tuple[str, ...]:
     if _played(plan):
         tags.append(SIMULATED)
     return tuple(tags)
+
+
+def labels_before(fleet: Fleet, key: RolloutKey) -> tuple[str, ...]:
+    """Return the tags of the task runs before there is a plan."""
+    played = any(host.simulated for host in fleet.members(key))
+    return (f"tenant:{key.tenant}", *((SIMULATED,) if played else ()))
 
 
 def show_plan(plan: Plan) -> None:

@@ -4,6 +4,7 @@ What it is, why it is here, how urgent it is, by when, under which rule, from wh
 which day, and what comes next. Text of feeds and hosts is raw here: escape it where it is shown.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -39,6 +40,9 @@ _NEXT = {
 _NO_WORD = frozenset({"", "not yet assigned"})
 """What Debian writes where it has not called a vulnerability anything."""
 
+
+_KB = re.compile(r"KB[0-9]{5,8}")
+"""A statement of this name is the update itself: the version alone tells nobody what to install."""
 
 _TOLD_ELSEWHERE = frozenset({"What", "Because"})
 """Contributions that a list of them needs and a whole explanation says under other questions."""
@@ -86,7 +90,7 @@ def headline(ranked: Ranked, now: datetime | None = None) -> str:
     finding, priority = ranked.finding, ranked.priority
     due = f"due {priority.due:%Y-%m-%d %H:%M} UTC" if priority.due else "without a due date"
     late = overdue(priority.due, now)
-    said = f"{subject_of(finding)} in {finding.package} on {finding.host}: {priority.lane}, {due}"
+    said = f"{_about(finding)} on {finding.host}: {priority.lane}, {due}"
     return f"{said}, {late}" if late else said
 
 
@@ -101,13 +105,18 @@ def overdue(due: datetime | None, now: datetime | None) -> str:
     return f"OVERDUE by {number} {unit}{'' if number == 1 else 's'}"
 
 
+def _about(finding: Finding) -> str:
+    """Return the subject and its package; an update of Windows is both at once."""
+    name = subject_of(finding)
+    return name if name == finding.package else f"{name} in {finding.package}"
+
+
 def _what(ranked: Ranked) -> Iterable[str]:
     finding, known = ranked.finding, ranked.vulnerability
     kind = _CLASSES[finding.update_class]
-    name = subject_of(finding)
     called = finding.severity not in _NO_WORD
     said = f", which the vendor calls {finding.severity}" if called else ""
-    yield f"{kind}: {name} in {finding.package}{said}."
+    yield f"{kind}: {_about(finding)}{said}."
     if known.summary:
         yield whole_sentences(known.summary)
     if known.published:
@@ -124,11 +133,15 @@ def _why_here(finding: Finding) -> Iterable[str]:
         ends = f"{finding.ends:%Y-%m-%d}" if finding.ends else "a day the feed does not name"
         yield f"{finding.host} has {finding.package or 'a release'} whose support ends on {ends}."
         return
+    if not finding.installed:
+        yield f"{finding.host} lacks the fix and is offered it, as {finding.fixed}."
+        return
     binaries = ", ".join(finding.binaries) or finding.package
     yield f"{finding.host} has {finding.package} {finding.installed} installed ({binaries})."
     order = f" in the order of {finding.because.order}" if finding.because.order else ""
     if finding.fixed:
-        yield f"The vendor fixed it in {finding.fixed}."
+        update = f", which {finding.advisory} brings" if _KB.fullmatch(finding.advisory) else ""
+        yield f"The vendor fixed it in {finding.fixed}{update}."
         yield f"Compared{order}: {finding.because.compared}."
         published = finding.fix_published
         if published:

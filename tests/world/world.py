@@ -5,13 +5,13 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from tests.world import processes
-from tests.world.fleet import APPROVER, HOSTS, fleet_text
+from tests.world.fleet import APPROVER, HOSTS, WorldHost, fleet_text
 from tests.world.hosts import Hosts, bring_up
 from tests.world.standing import Standing, standing
 from wavemend.approvals import sign, statement
@@ -36,10 +36,12 @@ class WorldFailed(AssertionError):
 class World:
     """Everything that `wavemend up` starts, and the hosts it works on."""
 
-    def __init__(self, home: Path, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, home: Path, say: Callable[[str], None], declared: Sequence[WorldHost] = HOSTS
+    ) -> None:
         self.home = home
         self.port = free_port()
-        self.hosts: Hosts = bring_up(home / "lab", HOSTS, say)
+        self.hosts: Hosts = bring_up(home / "lab", declared, say)
         self._made_at = datetime.now(UTC)  # its windows stay the same however often it is applied
         self._begun: dict[tuple[str, str], str] = {}
 
@@ -76,11 +78,12 @@ class World:
     def apply_fleet(self, *, with_closed: bool = True) -> None:
         """Apply the world's fleet file."""
         fleet = self.home / "fleet.yaml"
-        text = fleet_text(
-            self.hosts.lab(), self.home, self.feeds, self._made_at, with_closed=with_closed
-        )
-        fleet.write_text(text)
+        fleet.write_text(self.fleet(self._made_at, with_closed=with_closed))
         self.wavemend("fleet", "apply", str(fleet), "--yes")
+
+    def fleet(self, opened: datetime, *, with_closed: bool) -> str:
+        """Return the fleet file; a world with other hosts has another one."""
+        return fleet_text(self.hosts.lab(), self.home, self.feeds, opened, with_closed=with_closed)
 
     def up(self) -> str:
         """Start what does not run, take up what was left; return what was said."""

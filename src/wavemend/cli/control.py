@@ -1,5 +1,6 @@
 """`wavemend stop`, `go` and `audit`: the kill switch and the proof."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -7,11 +8,13 @@ import cyclopts
 from cyclopts import Parameter
 
 from wavemend.cli.here import has_ledger, here, ledger_here, operator
+from wavemend.cli.played import hosts_in_force
 from wavemend.cli.shown import say, spelled
 from wavemend.cli.view import refuse_everybody
 from wavemend.errors import EnvironmentUnfit, LedgerError
 from wavemend.ledger import audit, rollouts
 from wavemend.ledger.intake import current_fleet
+from wavemend.simulated import SIMULATED
 from wavemend.site import Site, utc_now
 
 audit_app = cyclopts.App(name="audit", help="The hash-chained record of every state change.")
@@ -101,8 +104,12 @@ def show(subject: str) -> int:
     """Print the events about one rollout (or `fleet`, or a feed), oldest first."""
     with ledger_here().reading() as book:
         found = audit.events(book, subject)
+        hosts = hosts_in_force(book)
     if not found:
         raise LedgerError(f"there are no events about {subject}")
+    words = frozenset(re.findall(r"[\w.-]+", " ".join(row.body for row in found)))
+    if played := sorted(host.name for host in hosts if host.simulated and host.name in words):
+        say(f"{SIMULATED}: {', '.join(played)}")
     for row in found:
         print(spelled(f"{row.seq:6} {row.at} {row.kind:24} {row.actor}  {row.body}"))
     return 0

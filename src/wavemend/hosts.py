@@ -171,6 +171,8 @@ class Repository:
     signed: bool
     """Its metadata or its packages are checked against a key; False: they are taken unsigned."""
     detail: str = ""
+    whole: bool = True
+    """False: it answered in part, or not at all. What it does not offer may be pending."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,6 +275,14 @@ class Facts:
             f"{package.name} {package.version} ({package.status})" for package in self.broken
         )
         return (*packages, *((DEAD_LOCK,) if self.has_dead_lock else ()))
+
+    @property
+    def unsearched(self) -> str:
+        """Why what is not pending here may be pending all the same; empty when all was asked."""
+        if self.index_errors:
+            return self.index_errors[0]
+        found = [source.detail for source in self.repositories if not source.whole]
+        return f"the search was not complete: {found[0] or 'it does not say why'}" if found else ""
 
     @property
     def has_dead_lock(self) -> bool:

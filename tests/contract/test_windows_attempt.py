@@ -203,7 +203,7 @@ def test_no_round_is_begun_once_somebody_says_stop(tmp_path: Path) -> None:
     bench = bench_of(tmp_path, quick("reboot_first"), LCU)
     bench.meanwhile = (bench.folder / "stop").touch
 
-    assert attempt(bench) is Outcome.FAILED
+    assert attempt(bench) is Outcome.BLOCKED
     assert set(bench.installs().values()) == {0}
     assert bench.begins() == [bench.row().id]
     assert bench.row().reboots == 0
@@ -222,7 +222,7 @@ def test_no_round_is_begun_after_the_windows_last_start(tmp_path: Path) -> None:
 def test_a_profile_without_restarts_leaves_what_needs_one_first(tmp_path: Path) -> None:
     bench = bench_of(tmp_path, quick("reboot_first"), LCU, reboot=RebootRule.NEVER)
 
-    assert attempt(bench) is Outcome.FAILED
+    assert attempt(bench) is Outcome.BLOCKED
     assert bench.windows.state.boots == 1
     assert "no further round: a restart comes first" in bench.row().reason
 

@@ -77,7 +77,8 @@ class Visit:
     def boot(self) -> str:
         try:
             with self.connected() as transport:
-                return self.manager.boot_seen(transport, deadline=SECONDS)
+                seen = self.manager.boot_seen(transport, deadline=SECONDS)
+                return seen.boot_id if seen.is_up else ""
         except TransportError:
             return ""
 

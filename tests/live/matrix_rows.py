@@ -288,7 +288,11 @@ ROWS = (
 UNPLAYED = (
     Unplayed("N5", "5 % loss", "needs netem in the kernel; above TCP it shows as delay"),
     Unplayed("N16", "servers that drip", "played by the repository's own bad servers: sshd cannot"),
-    Unplayed("P14", "Windows exit codes", "no Windows host; there is no such manager yet"),
+    Unplayed(
+        "P14",
+        "Windows exit codes",
+        "no Windows host; played on a simulated one in tests/contract/test_windows_faults.py",
+    ),
     Unplayed("P16", "DKMS", "no kernel modules are built on lab hosts; the initramfs is played"),
     Unplayed("R3", "a new kernel that runs", "hosts share the machine's kernel"),
 )

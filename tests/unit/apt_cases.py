@@ -78,6 +78,8 @@ def summary(facts: Facts) -> object:
     del plain["clock_skew_seconds"]  # it depends on the moment of reading
     for update in plain["pending"]:  # what only Windows' updates say
         assert (update.pop("builds"), update.pop("restart")) == ((), None)
+    for repository in plain["repositories"]:
+        assert repository.pop("whole")
     plain |= {
         "collected_at": facts.collected_at.isoformat(),
         "installed": words(facts.installed),

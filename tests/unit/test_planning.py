@@ -27,7 +27,8 @@ from wavemend.planning import Candidate, make_plan
 from wavemend.plans import ExcludedHost, Plan, PlannedHost
 from wavemend.policy.care import Unready
 from wavemend.policy.profiles import Profile, Updates
-from wavemend.readiness import MAX_SKEW, MIN_FREE_BYTES, MIN_FREE_INODES
+from wavemend.readiness import MAX_SKEW, MIN_FREE_INODES
+from wavemend.readiness_words import MIN_FREE_BYTES
 
 FEEDS = [
     FeedSnapshot(feed=name, source="s", digest=f"d-{name}", fetched_at=NOON, data_date=NOON)

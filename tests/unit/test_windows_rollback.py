@@ -111,6 +111,19 @@ def test_a_build_that_nobody_saw_proves_no_removal() -> None:
     assert decided(unseen)[0] is Outcome.FAILED
 
 
+def test_a_search_that_failed_proves_no_removal_of_what_has_no_build() -> None:
+    host = replace(HOST, packages=(update("KB5075000", raises=""),))
+    blind = replace(seen(OLD), index_errors=("search: the WSUS answered 503",))
+
+    assert is_back(host, seen(OLD), whole=True)
+    assert not is_back(host, blind, whole=True)
+    (result,) = version_results(host, blind, {}, whole=True)
+    assert (result.outcome, result.detail) == (
+        PackageOutcome.FAILED,
+        "cannot be proven to be gone: search: the WSUS answered 503",
+    )
+
+
 def test_a_removal_that_waits_for_a_restart_needs_a_person_where_none_was_allowed() -> None:
     outcome, reason = decided(seen(NEW, waits_for=("cbs_reboot_pending",)))
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from wavemend.errors import HostAnswerInvalid
+from wavemend.managers import BootSeen
 from wavemend.managers.windows_update import WINDOWS_UPDATE, WindowsUpdateManager
 from wavemend.transport import OUTPUT_BOUND, CommandResult
 
@@ -53,16 +54,18 @@ class Says:
 
 
 @pytest.mark.parametrize(
-    ("otherwise", "boot"),
+    ("otherwise", "is_up"),
     [
-        ({}, "42"),
-        ({"servicing_in_progress": True}, ""),
-        ({"logon_ui_ready": False}, ""),
-        ({"servicing_in_progress": True, "logon_ui_ready": False}, ""),
+        ({}, True),
+        ({"servicing_in_progress": True}, False),
+        ({"logon_ui_ready": False}, False),
+        ({"servicing_in_progress": True, "logon_ui_ready": False}, False),
     ],
 )
-def test_a_boot_is_seen_when_both_are_so(otherwise: Mapping[str, object], boot: str) -> None:
-    assert MANAGER.boot_seen(Says({**UP, **otherwise}), deadline=60) == boot
+def test_a_host_is_up_when_both_are_so(otherwise: Mapping[str, object], is_up: bool) -> None:
+    seen = MANAGER.boot_seen(Says({**UP, **otherwise}), deadline=60)
+
+    assert seen == BootSeen(boot_id="42", is_up=is_up)
 
 
 def test_a_restart_that_is_scheduled_already_is_one() -> None:
@@ -70,8 +73,9 @@ def test_a_restart_that_is_scheduled_already_is_one() -> None:
 
 
 def test_a_restart_that_the_host_does_not_take_is_said() -> None:
-    with pytest.raises(HostAnswerInvalid, match="ended with 5"):
-        MANAGER.tell_reboot(Says({**TOLD, "scheduled": False, "exit_code": 5}), deadline=60)
+    for code, why in ((5, r"shutdown.exe: 5"), (21, "it goes on with its last one")):
+        with pytest.raises(HostAnswerInvalid, match=why):
+            MANAGER.tell_reboot(Says({**TOLD, "scheduled": False, "exit_code": code}), deadline=60)
 
 
 def test_it_is_a_manager_that_needs_minutes_for_a_look() -> None:

@@ -86,3 +86,35 @@ def test_two_looks_at_the_same_answers_are_equal_in_whatever_order_they_come() -
 
     assert facts_of(turned) == facts_of(case)
     assert facts_of(case).collected_at == datetime(2026, 2, 12, 20, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("build", "package", "newest"),
+    [
+        ("10.0.18363.1000", "18362.1100", "10.0.18363.1100"),
+        ("10.0.19045.6332", "19041.6456", "10.0.19045.6456"),
+        ("10.0.22631.6000", "22621.6060", "10.0.22631.6060"),
+        ("10.0.26200.7623", "26100.7840", "10.0.26200.7840"),
+        ("10.0.26100.7623", "26100.7840", "10.0.26100.7840"),
+        ("10.0.26100.7623", "22621.9999", "10.0.26100.7623"),  # left over from an upgrade
+    ],
+)
+def test_a_package_of_the_build_that_a_release_is_made_of_raises_that_release(
+    build: str, package: str, newest: str
+) -> None:
+    name = f"Package_for_RollupFix~31bf3856ad364e35~amd64~~{package}.1.21"
+    row = {"name": name, "state": "InstallPending", "release_type": "", "installed": ""}
+    system = {"build": build, "ubr": int(build.rpartition(".")[2]), "product_type": 1}
+    title = f"2026-02 Security Update (KB5075912) ({package})"
+    offered = {"update_id": LCU, "title": title, "kb": ["KB5075912"]}
+
+    facts = facts_of({"host": {"os": system, "packages": [row]}, "search": {"updates": [offered]}})
+
+    assert facts.newest_kernel == newest
+    raised = [kernel for update in facts.pending for _, kernel in update.builds]
+    assert raised == ([] if newest == build else [newest])
+
+
+def test_a_clock_that_nobody_can_count_with_is_an_invalid_answer_and_no_bug() -> None:
+    with pytest.raises(HostAnswerInvalid, match="win1: what it says cannot be: "):
+        facts_of({"host": {"utc_now": "0001-01-01T00:00:00Z"}})

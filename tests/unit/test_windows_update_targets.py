@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from wavemend.errors import PlanError
-from wavemend.hosts import ManagerOptions, Services
+from wavemend.hosts import Conffiles, ManagerOptions, Services
 from wavemend.managers.windows_update import WindowsUpdateManager
 from wavemend.managers.windows_update.targets import before_update, search_params
 from wavemend.packages import Target
@@ -92,6 +92,14 @@ def test_an_update_is_removed_by_its_kb_and_build() -> None:
     assert json.loads(bare.args[0])["targets"] == [{"kb": "KB5075906", "fixed_build": ""}]
 
 
+def test_dism_looks_for_a_package_of_the_build_that_the_release_is_made_of() -> None:
+    target = replace(BACK, version="before 10.0.26200.7840")
+
+    (row,) = json.loads(MANAGER.undo_script([target]).args[0])["targets"]
+
+    assert row["fixed_build"] == "10.0.26100.7840"
+
+
 @pytest.mark.parametrize(
     ("target", "reason"),
     [
@@ -130,11 +138,14 @@ def test_a_component_store_is_not_repaired_by_itself() -> None:
         MANAGER.repair_script()
 
 
-def test_restarting_services_is_refused_and_not_left_out_in_silence() -> None:
-    manager = WindowsUpdateManager(options=ManagerOptions(services=Services.RESTART))
+def test_a_policy_made_for_the_services_of_linux_hosts_keeps_no_windows_host_from_its_updates() -> (
+    None
+):
+    options = ManagerOptions(services=Services.RESTART, conffiles=Conffiles.REPLACE)
 
-    with pytest.raises(PlanError, match="no tool of its own"):
-        manager.apply_script([KB])
+    made = WindowsUpdateManager(options=options).apply_script([KB])
+
+    assert made == MANAGER.apply_script([KB])
 
 
 def test_previews_are_searched_for_only_where_they_are_taken() -> None:

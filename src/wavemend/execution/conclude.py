@@ -112,7 +112,8 @@ def decide(
     ):
         first = missed[0]
         why = first.detail or f"{first.outcome}, not at its target version"
-        return Outcome.FAILED, f"{first.name}: {why}"
+        untouched = followed.ended and _untouched(before, after.facts, packages)
+        return Outcome.BLOCKED if untouched else Outcome.FAILED, f"{first.name}: {why}"
     half_done = _left(after.facts, bad_end) if is_repair else _new(before, after.facts, bad_end)
     if trouble := half_done or _trouble_of_boot(before, after.facts, rebooted):
         return Outcome.FAILED, trouble
@@ -121,6 +122,18 @@ def decide(
     if pending := [reason for reason in (rebooted.pending, *after.facts.reboot_reasons) if reason]:
         return Outcome.PATCHED_REBOOT_PENDING, "; ".join(pending)
     return Outcome.PATCHED, ""
+
+
+def _untouched(before: Facts | None, after: Facts, packages: tuple[PackageResult, ...]) -> bool:
+    """True when a job that ended began nothing of the plan, and the host shows that, too."""
+    return (
+        before is not None
+        and (before.boot_id, before.newest_kernel) == (after.boot_id, after.newest_kernel)
+        and all(
+            result.outcome is PackageOutcome.NOT_ATTEMPTED and result.before == result.after
+            for result in packages
+        )
+    )
 
 
 def _left(after: Facts, bad_end: str) -> str:

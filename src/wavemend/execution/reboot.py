@@ -8,7 +8,7 @@ not up before its manager says so.
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from wavemend.errors import TransportError
+from wavemend.errors import HostPortClosed, HostUnreachable, LoginRefused, TransportError
 from wavemend.execution import reboot_rules
 from wavemend.execution.barring import barred
 from wavemend.execution.hands import Hands
@@ -29,6 +29,12 @@ _ASK_AGAIN_SECONDS = (1.0, 5.0)
 
 _GLANCE_SECONDS = 60.0
 _NOT_UP = "booting"
+_OBEYS = frozenset({_NOT_UP, HostUnreachable.reason, HostPortClosed.reason})
+"""Why a host that was told to restart is not seen when it does: told again, it would once more."""
+
+_REFUSED_SECONDS = 60.0
+"""Pause after a refused login: a domain's machines answer before their directory does, and a
+password that is wrong after all must not lock its account."""
 
 _STAY_SECONDS = 10.0
 """Longest pause between two looks at a host that must stay in its new boot."""
@@ -93,26 +99,24 @@ def restart(hands: Hands, order: Order, seen: Look) -> Rebooted:
     told = told_last = hands.monotonic()
     pause, until = _ASK_AGAIN_SECONDS[0], told + _patience(order)
     old = seen.facts.boot_id if seen.facts else ""
+    # The word may have been lost, and where to be told twice is to restart once, it is said again.
+    unheard = isinstance(hands.manager(order.host), TellsReboot)
     _tell(hands, order)
     last = seen
     while hands.monotonic() < until:
-        hands.sleep(pause)
+        hands.sleep(_pause(pause, last))
         pause = min(1.2 * pause, _ASK_AGAIN_SECONDS[1])
-        last = _glance(hands, order, seen)
+        last = _glance(hands, order, seen, old=old)
         if last.facts is None:
+            unheard = unheard and last.reason not in _OBEYS
             continue
         if last.facts.boot_id != old:
             return _watched(hands, order, last, told)
-        if hands.monotonic() > told_last + _TELL_AGAIN_SECONDS and _may_tell_again(hands, order):
+        if unheard and hands.monotonic() > told_last + _TELL_AGAIN_SECONDS:
             told_last = hands.monotonic()
             _tell(hands, order)
     why = last.detail if last.reason == _NOT_UP else "its boot id has not changed"
     return Rebooted(look=_whole(hands, order, last), pending=f"it was told to reboot, and {why}")
-
-
-def _may_tell_again(hands: Hands, order: Order) -> bool:
-    """True where to be told twice is to restart once; the first word may have been lost."""
-    return isinstance(hands.manager(order.host), TellsReboot)
 
 
 def once_up(hands: Hands, order: Order) -> Look:
@@ -122,18 +126,37 @@ def once_up(hands: Hands, order: Order) -> Look:
         seen = look(hands, order.host, refresh=False)
         if seen.facts is not None or hands.monotonic() >= until:
             return seen
-        hands.sleep(pause)
+        hands.sleep(_pause(pause, seen))
         pause = min(1.5 * pause, _ASK_AGAIN_SECONDS[1])
+
+
+def until_serviced(hands: Hands, order: Order, known: Look, old: str) -> None:
+    """Wait while a host goes on servicing in another boot than `old`, as long as that may take.
+
+    Whoever restarted it: what is searched, changed or restarted meanwhile undoes its updates.
+    `known`: an earlier look at it.
+    """
+    if not old or not isinstance(hands.manager(order.host), WatchesBoot):
+        return
+    until = hands.monotonic() + _patience(order)
+    while _glance(hands, order, known, old=old).reason == _NOT_UP and hands.monotonic() < until:
+        hands.sleep(_ASK_AGAIN_SECONDS[1])
+
+
+def _pause(usual: float, last: Look) -> float:
+    """Return the seconds until a host is asked again."""
+    return _REFUSED_SECONDS if last.reason == LoginRefused.reason else usual
 
 
 def _patience(order: Order) -> float:
     return order.profile.reboots.back_within.total_seconds()
 
 
-def _glance(hands: Hands, order: Order, known: Look) -> Look:
+def _glance(hands: Hands, order: Order, known: Look, *, old: str = "") -> Look:
     """Look at a host that is restarting; a short question where its manager has one.
 
-    The answer to that is what was known of the host, with the boot id of now.
+    The answer to that is what was known of the host, with the boot id of now. `old`: the boot it is
+    to leave; nobody asks whether it is up for good in that one.
     """
     manager = hands.manager(order.host)
     if known.facts is None or not isinstance(manager, WatchesBoot):
@@ -142,14 +165,15 @@ def _glance(hands: Hands, order: Order, known: Look) -> Look:
     try:
         transport = hands.connect(order.host)
         try:
-            boot_id = manager.boot_seen(transport, deadline=_GLANCE_SECONDS)
+            boot = manager.boot_seen(transport, deadline=_GLANCE_SECONDS)
         finally:
             transport.close()
     except TransportError as error:
         return replace(unseen, reason=error.reason, detail=str(error))
-    if not boot_id:
+    if not boot.is_up and boot.boot_id != old:
         return replace(unseen, reason=_NOT_UP, detail="it answers and is not up for good")
-    return replace(unseen, facts=replace(known.facts, boot_id=boot_id), peer_key=known.peer_key)
+    facts = replace(known.facts, boot_id=boot.boot_id)
+    return replace(unseen, facts=facts, peer_key=known.peer_key)
 
 
 def _whole(hands: Hands, order: Order, last: Look) -> Look:
@@ -201,7 +225,7 @@ def _stay(hands: Hands, order: Order, first: Look) -> Rebooted:
     while (gone := hands.monotonic() - began) < stable or last.facts is None:
         if last.facts is None and gone >= stable + patience:
             break
-        hands.sleep(min(_STAY_SECONDS, max(1.0, stable / 4)))
+        hands.sleep(_pause(min(_STAY_SECONDS, max(1.0, stable / 4)), last))
         last = _glance(hands, order, first)
         if last.facts is not None and _boot(last.facts) != _boot(first.facts):
             trouble = f"boot loop: it came up again within {gone:.0f} s of its restart"

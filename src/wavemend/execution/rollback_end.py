@@ -86,8 +86,10 @@ def _at_old(package: PlannedPackage, facts: Facts, *, whole: bool) -> bool:
 def _build_left(package: PlannedPackage, facts: Facts) -> str:
     """Say at which build a host still is that an update of Windows had raised; or nothing.
 
-    A build that nobody saw proves nothing.
+    A build that nobody saw proves nothing; nor does a search that failed, where there is no build.
     """
+    if not package.builds and facts.os_id == "windows" and facts.unsearched:
+        return f"cannot be proven to be gone: {facts.unsearched}"
     if not package.builds or build_reached(package, facts) is False:
         return ""
     product, build = package.builds[0]

@@ -7,6 +7,7 @@ start is asked is asked again. Only managers that need rounds get any.
 
 from dataclasses import dataclass, replace
 
+from wavemend.errors import ConnectionLost, DeadlinePassed, HostAnswerInvalid
 from wavemend.execution import drift
 from wavemend.execution.before import Obstacle, check_look
 from wavemend.execution.follow import Followed
@@ -14,7 +15,7 @@ from wavemend.execution.hands import Hands
 from wavemend.execution.job_answers import JobState, JobView
 from wavemend.execution.looks import look
 from wavemend.execution.order import Order
-from wavemend.execution.reboot import Rebooted, once_up, reboot_if_due
+from wavemend.execution.reboot import Rebooted, once_up, reboot_if_due, until_serviced
 from wavemend.execution.round_job import follow_round, forbid_round, of_round
 from wavemend.execution.start import begin, may_begin
 from wavemend.hosts import Facts
@@ -30,6 +31,13 @@ from wavemend.rounds import MAX_ROUNDS
 
 _TRIES = 2
 """Starts of one round: a host that does not take the second one takes none."""
+
+_ASK_AGAIN_SECONDS = (60.0, 180.0, 300.0)
+"""Pauses before a last look is repeated: after a night's restarts a whole fleet asks one server for
+its updates, and what a host says in the first minutes of its boot may be no answer."""
+
+_PASSING = frozenset({HostAnswerInvalid.reason, DeadlinePassed.reason, ConnectionLost.reason})
+"""Why a host that is there was not seen."""
 
 _NOT_BEGUN = Followed(view=JobView(state=JobState.ABSENT))
 
@@ -69,7 +77,7 @@ def run_rounds(
     while True:
         rebooted, further = _look_again(hands, order, last)
         if not further.targets:
-            return Ran(followed=last.followed, rebooted=rebooted)
+            return Ran(followed=last.followed, rebooted=rebooted, stopped=further.reason)
         begun, obstacle = _next_round(hands, order, last, rebooted, further)
         if obstacle is not None:
             tried += 1
@@ -99,15 +107,18 @@ def _look_again(hands: Hands, order: Order, last: _Round) -> tuple[Rebooted, Nex
     """
     rebooted = Rebooted(look=_seen(hands, order, last))
     view, facts = last.followed.view, rebooted.look.facts
-    if last.followed.ended and view is not None and facts is not None and not facts.broken:
+    whole = last.followed.ended and facts is not None and not facts.broken
+    further = _further(hands, order, last, rebooted)
+    if view is not None and whole and (further.targets or not further.reason):
         rebooted = reboot_if_due(
             hands,
             order,
             last.granted.attempt_id,
             rebooted.look,
             view.boot_id_at_begin,
-            first=_further(hands, order, last, rebooted).reboot_first,
+            first=further.reboot_first,
         )
+    rebooted = replace(rebooted, look=_certain(hands, order, rebooted.look))
     with hands.ledger.writing() as book:
         record_look(book, order.host, rebooted.look, purpose="after", rollout_id=order.plan.rollout)
     return rebooted, _further(hands, order, last, rebooted)
@@ -115,11 +126,35 @@ def _look_again(hands: Hands, order: Order, last: _Round) -> tuple[Rebooted, Nex
 
 def _seen(hands: Hands, order: Order, last: _Round) -> Look:
     """Look at the host; one that counts down to the restart it was told to may go meanwhile."""
+    view = last.followed.view
+    until_serviced(hands, order, last.before, view.boot_id_at_begin if view else "")
     seen = look(hands, order.host, refresh=False)
+    if seen.facts is None:
+        seen = _certain(hands, order, seen)
     if seen.facts is None and isinstance(hands.manager(order.host), TellsReboot):
         with hands.ledger.reading() as book:
             told = attempts.reboots_of(book, last.granted.attempt_id) > 0
         return once_up(hands, order) if told else seen
+    return seen
+
+
+def _certain(hands: Hands, order: Order, seen: Look) -> Look:
+    """Look again, a bounded number of times, where a look failed or could not say what is pending.
+
+    Nobody is failed for what an answer of a few minutes later would have shown.
+    """
+    if not isinstance(hands.manager(order.host), NeedsRounds):
+        return seen
+    for pause in _ASK_AGAIN_SECONDS:
+        if seen.facts is None:
+            settled = seen.reason not in _PASSING
+        else:
+            missing = drift.missing_targets(order.planned, seen.facts)
+            settled = not (seen.facts.unsearched and missing)
+        if settled:
+            break
+        hands.sleep(pause)
+        seen = look(hands, order.host, refresh=False)
     return seen
 
 

@@ -77,7 +77,11 @@ class PolicyForm(Form):
         default=None, description="Edited configuration files that an update replaces."
     )
     services: Literal["list", "restart"] | None = Field(
-        default=None, description="Services that still run replaced files after an update."
+        default=None,
+        description=(
+            "Services that still run replaced files after an update. Means nothing on Windows, "
+            "which replaces files in use at its next restart."
+        ),
     )
     importance: Literal["low", "normal", "high"] | None = Field(
         default=None, description="What matters less goes first."

@@ -235,7 +235,11 @@ class ProfileForm(Form):
         default="keep", description="Edited configuration files that an update replaces."
     )
     services: Literal["list", "restart"] = Field(
-        default="list", description="Services that still run replaced files after an update."
+        default="list",
+        description=(
+            "Services that still run replaced files after an update. Means nothing on Windows, "
+            "which replaces files in use at its next restart."
+        ),
     )
     sources: list[Literal["chocolatey", "flatpak", "snap"]] = Field(
         default=[],

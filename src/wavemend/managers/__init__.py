@@ -109,15 +109,21 @@ class TakesLonger(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BootSeen:
+    """Which boot a host is in."""
+
+    boot_id: str
+    is_up: bool
+    """Up for good: it does not go on with the restart that brought it there."""
+
+
 @runtime_checkable
 class WatchesBoot(Protocol):
     """A manager whose hosts answer before they are up: they go on servicing after a restart."""
 
-    def boot_seen(self, transport: Transport, *, deadline: float) -> str:
-        """Return the boot id of a host that is up for good; empty when it is not, yet.
-
-        A short question, in place of a look. Raises TransportError.
-        """
+    def boot_seen(self, transport: Transport, *, deadline: float) -> BootSeen:
+        """Ask for a host's boot; a short question, in place of a look. Raises TransportError."""
         ...
 
 
@@ -142,6 +148,7 @@ class NextRound:
     reboot_first: bool = False
     """Only after a restart, whatever the reboot reasons of the facts say."""
     reason: str = ""
+    """Without targets: why no round and no restart helps any more."""
 
 
 @runtime_checkable

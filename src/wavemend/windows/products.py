@@ -64,6 +64,19 @@ _OF_SERVERS: Mapping[str, str] = MappingProxyType(
 )
 """Names as `feeds/readers/msrc_xml.product_of` makes them of Microsoft's own."""
 
+_SERVED_BY: Mapping[str, str] = MappingProxyType(
+    {
+        "18363": "18362",
+        "19042": "19041",
+        "19043": "19041",
+        "19044": "19041",
+        "19045": "19041",
+        "22631": "22621",
+        "26200": "26100",
+    }
+)
+"""Releases that only switch features on: their packages carry the build they are made of."""
+
 _WINDOWS = re.compile(
     r"windows-(?:server-(?:20[0-9]{2}(?:-r2)?|[0-9]{4}|[0-9]{2}h[12])"
     r"|[0-9.]+(?:-[0-9a-z]+)?|vista|rt(?:-8\.1)?)"
@@ -96,6 +109,14 @@ def release_key(build: str, product_type: int, display_version: str = "") -> str
     if is_newer and _DISPLAY_VERSION.fullmatch(display_version.upper()):
         return f"windows-11-{display_version.lower()}"
     return ""
+
+
+def servicing_build(number: str) -> str:
+    """Return the build number in the packages of a release: `19041` for `19045`; mostly its own.
+
+    The revision is the same in both: package 19041.6456 makes 10.0.19045.6456.
+    """
+    return _SERVED_BY.get(number, number)
 
 
 def is_windows(release: str) -> bool:

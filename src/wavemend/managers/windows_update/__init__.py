@@ -15,8 +15,8 @@ from datetime import datetime
 from typing import Any, cast
 
 from wavemend.errors import HostAnswerInvalid, PlanError
-from wavemend.hosts import DEFAULT_OPTIONS, Facts, Host, ManagerOptions, Services
-from wavemend.managers import Manager, NextRound
+from wavemend.hosts import DEFAULT_OPTIONS, Facts, Host, ManagerOptions
+from wavemend.managers import BootSeen, Manager, NextRound
 from wavemend.managers.reading.asking import Nonce, fresh_nonce
 from wavemend.managers.windows_update.answers import ChocolateyList, Search
 from wavemend.managers.windows_update.facts import build_facts
@@ -45,6 +45,8 @@ from wavemend.windows.calling import call, worker_text
 _REBOOT_DELAY = 15
 """Seconds: the answer leaves the host before it goes down."""
 _REBOOT_MESSAGE = "Restart for updates"
+_BOOTING = 21
+"""What the script says in place of shutdown.exe while Windows services after a boot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +90,11 @@ class WindowsUpdateManager:
         return transaction_of(wanted, found, packages, kinds)
 
     def apply_script(self, targets: Sequence[Target]) -> JobScript:
-        """Return the job that installs exactly these updates, then Chocolatey's packages. Pure."""
-        if self.options.services is Services.RESTART:
-            raise PlanError(
-                "Windows Update has no tool of its own that restarts services",
-                hint="set `services: list` for these hosts, and restart by a hook or a reboot",
-            )
+        """Return the job that installs exactly these updates, then Chocolatey's packages. Pure.
+
+        Options for configuration files and for services say nothing here: Windows keeps the first
+        in its own way, and replaces files in use at its next restart.
+        """
         params = install_params(sort_out(targets, self.options.sources), self.options.update_kinds)
         return _script("install", params)
 
@@ -137,20 +138,20 @@ class WindowsUpdateManager:
         del before
         return next_round(targets, after, end, rounds=rounds, restarted=restarted)
 
-    def boot_seen(self, transport: Transport, *, deadline: float) -> str:
-        """Return the boot id of a host whose servicing is done and whose logon screen is there."""
+    def boot_seen(self, transport: Transport, *, deadline: float) -> BootSeen:
+        """Return the boot of a host: up when its servicing is done and its logon screen there."""
         told = cast("dict[str, Any]", call(transport, "boot", {}, deadline=deadline))
         is_up = told["logon_ui_ready"] and not told["servicing_in_progress"]
-        return str(told["boot_id"]) if is_up else ""
+        return BootSeen(boot_id=told["boot_id"], is_up=is_up)
 
     def tell_reboot(self, transport: Transport, *, deadline: float) -> None:
         """Have the host restart within seconds; one that is scheduled already is one, too."""
         asked = {"delay_seconds": _REBOOT_DELAY, "message": _REBOOT_MESSAGE}
         told = cast("dict[str, Any]", call(transport, "reboot", asked, deadline=deadline))
         if not told["scheduled"]:
-            raise HostAnswerInvalid(
-                f"shutdown.exe ended with {told['exit_code']}: the host schedules no restart"
-            )
+            code = told["exit_code"]
+            why = "it goes on with its last one" if code == _BOOTING else f"shutdown.exe: {code}"
+            raise HostAnswerInvalid(f"the host schedules no restart: {why}")
 
     def _asking(self, transport: Transport, deadline: float) -> Asking:
         return Asking(transport, self.nonce, self.clock, self.clock() + deadline)

@@ -142,11 +142,13 @@ class Search:
     """Why the host gave no answer at all."""
     restart_required: bool = False
     """The agent itself waits for a restart."""
+    partial: bool = False
+    """It ended "with errors", of which Microsoft says: results might be incomplete."""
 
     @property
     def is_whole(self) -> bool:
         """True when what is not among the offered is not offered."""
-        return self.fault is None and not self.trouble
+        return self.fault is None and not self.trouble and not self.partial
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,6 +228,7 @@ def search_answer(told: Told) -> Search:
         warnings=tuple(_fault(warning) for warning in told["warnings"]),
         fault=_fault(fault) if fault else None,
         restart_required=told["system_reboot_required"],
+        partial=code == SUCCEEDED_WITH_ERRORS,
     )
 
 

@@ -22,7 +22,7 @@ from wavemend.managers.windows_update.naming import CBS, CHOCOLATEY, PRESENT
 from wavemend.managers.windows_update.pending import Ground, pending_package, pending_updates
 from wavemend.versions import windows_key
 from wavemend.windows.hresults import Kind, explain
-from wavemend.windows.products import DEFINITIONS, component_of, release_key
+from wavemend.windows.products import DEFINITIONS, component_of, release_key, servicing_build
 
 MICROSOFT_UPDATE = "Microsoft Update"
 
@@ -42,7 +42,17 @@ class Seen:
 
 
 def build_facts(host: Host, seen: Seen, kinds: Iterable[str]) -> Facts:
-    """Return the facts of one look. `kinds`: the profile's `update_kinds`."""
+    """Return the facts of one look. `kinds`: the profile's `update_kinds`.
+
+    Raises HostAnswerInvalid for an answer in form that nobody can count with.
+    """
+    try:
+        return _facts(host, seen, kinds)
+    except (ValueError, OverflowError) as error:
+        raise HostAnswerInvalid(f"{host.name}: what it says cannot be: {error}") from error
+
+
+def _facts(host: Host, seen: Seen, kinds: Iterable[str]) -> Facts:
     told, system = seen.host, seen.host.system
     product = release_key(system.build, system.product_type, system.display_version)
     clock = _clock(host.name, told.utc_now)
@@ -153,10 +163,11 @@ _ROLLUP = re.compile(
 _IN_PLACE = frozenset({"installed", "permanent"})
 _COMING = frozenset({"installpending", "installrequested"})
 _ELSE_WHOLE = frozenset(
-    {"absent", "notpresent", "removed", "resolved", "staged", "superseded"}
-    | {"uninstallpending", "uninstallrequested"}
+    {"absent", "notpresent", "removed", "superseded", "uninstallpending", "uninstallrequested"}
+    | {"resolving", "resolved", "staging", "stagerequested", "staged"}
 )
-"""Neither there nor half done; what waits for a restart is a reason to restart."""
+"""Neither there nor half done: what waits for a restart is a reason to restart, and of what is
+being laid ready, the agent's own downloads among them, nothing is in place."""
 
 
 def _state(package: CbsPackage) -> str:
@@ -194,13 +205,17 @@ def newest_build(running: str, packages: Iterable[CbsPackage]) -> str:
     A hotpatch is no cumulative package: there the build that runs is the newest one.
     """
     kernel = running.rpartition(".")[0]
+    served_by = servicing_build(kernel.rpartition(".")[2])
     builds = [running]
     for package in packages:
         rollup = _ROLLUP.fullmatch(package.name)
-        if rollup and _state(package) in _IN_PLACE | _COMING:
-            build = f"{kernel.rpartition('.')[0]}.{rollup['build']}"
-            if build == kernel:  # one of another release is left over from an upgrade
-                builds.append(f"{build}.{rollup['revision']}")
+        if (
+            rollup
+            and _state(package) in _IN_PLACE | _COMING
+            # One of another release is left over from an upgrade.
+            and servicing_build(rollup["build"]) == served_by
+        ):
+            builds.append(f"{kernel}.{rollup['revision']}")
     return max(builds, key=windows_key)
 
 
@@ -250,6 +265,7 @@ def _repository(policy: Policy, search: Search) -> Repository:
         # Updates are signed; what a WSUS says of them over plain HTTP is not.
         signed=not policy.wsus_server.lower().startswith("http:"),
         detail=search.trouble or "; ".join(notes),
+        whole=search.is_whole,
     )
 
 

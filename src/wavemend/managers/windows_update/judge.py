@@ -190,9 +190,8 @@ def _looped(case: _Case, item: Item) -> str:
 
 def _vanished(case: _Case) -> tuple[PackageOutcome, str]:
     """The update is not offered, and nothing proves that it is there."""
-    if case.after.index_errors:
-        reason = f"cannot be proven: {case.after.index_errors[0]}"
-        return PackageOutcome.FAILED, reason
+    if unknown := case.after.unsearched:
+        return PackageOutcome.FAILED, f"cannot be proven: {unknown}"
     if case.item is not None and case.item.state is ItemState.FAILED:
         return PackageOutcome.FAILED, f"failed, and not offered any more: {case.cause}"
     newer = _newer(case)
@@ -220,12 +219,14 @@ def _taken_back(case: _Case) -> tuple[PackageOutcome, str]:
     if build and running:
         gone = not _reaches(running, build)
     else:
-        gone = case.offer is not None or not case.now
+        gone = case.offer is not None or not (case.now or after.unsearched)
     if gone:
         return PackageOutcome.INSTALLED, "taken back"
     item = case.item
     if item and item.state is ItemState.SUCCEEDED and item.restart and not case.restarted:
         return PackageOutcome.INSTALLED, "removed, which takes effect with a restart"
+    if not case.now and (unknown := after.unsearched):
+        return PackageOutcome.FAILED, f"cannot be proven to be gone: {unknown}"
     return PackageOutcome.FAILED, f"still there: {case.cause}"
 
 

@@ -26,8 +26,9 @@ from wavemend.transport import Transport
 from wavemend.windows.calling import call, contract_fault, parse_json, worker_text
 from wavemend.windows.jobs import Standing, WindowsJob, start_windows_job, wait_for
 
-LOOK_SECONDS = 900.0
-"""A first search after a restart takes minutes on old servers, and is tried three times."""
+LOOK_SECONDS = 2_400.0
+"""A first search after a restart takes up to half an hour on old servers whose WSUS is busy; one
+that is given up goes on, and the next is queued behind it."""
 
 HISTORY = 400
 """Entries of the agent's history: definitions alone make three a day."""

@@ -7,7 +7,7 @@ import re
 from enum import StrEnum
 
 from wavemend.managers.windows_update.answers import Offered
-from wavemend.windows.products import DEFINITIONS
+from wavemend.windows.products import DEFINITIONS, servicing_build
 
 CHOCOLATEY = "chocolatey"
 """In place of an update's id, as architecture of Chocolatey's packages."""
@@ -78,7 +78,7 @@ def version_of(revision: int) -> str:
     return f"r{revision}"
 
 
-_BUILD = re.compile(r"\((?P<build>[0-9]{4,6}\.[0-9]{1,7})\)\s*$")
+_BUILD = re.compile(r"\((?P<number>[0-9]{4,6})\.(?P<revision>[0-9]{1,7})\)\s*$")
 _DEFINITION_VERSION = re.compile(r"\(Version (?P<version>[0-9]{1,9}(?:\.[0-9]{1,9}){2,3})\)")
 
 
@@ -92,7 +92,9 @@ def builds_of(update: Offered, product: str, build: str) -> tuple[tuple[str, str
         found = _DEFINITION_VERSION.search(update.title)
         return ((DEFINITIONS, found["version"]),) if found else ()
     told = _BUILD.search(update.title)
-    major, _, rest = build.rpartition(".")[0].rpartition(".")
-    if told is None or not product or told["build"].partition(".")[0] != rest:
+    kernel = build.rpartition(".")[0]
+    if told is None or not product:
         return ()
-    return ((product, f"{major}.{told['build']}"),)
+    if servicing_build(told["number"]) != servicing_build(kernel.rpartition(".")[2]):
+        return ()
+    return ((product, f"{kernel}.{told['revision']}"),)

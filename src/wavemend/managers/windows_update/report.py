@@ -85,6 +85,11 @@ class Report:
     trouble: str = ""
     """What the whole job died of."""
 
+    @property
+    def began_nothing(self) -> bool:
+        """Every update was left for later."""
+        return all(item.state is ItemState.SKIPPED for item in self.items.values())
+
     def of(self, target: Target) -> Item | None:
         """Return what was said of a target; None: nothing."""
         keys = (target.arch, target.name, f"{target.name.lower()}/")

@@ -45,6 +45,9 @@ def next_round(
     again = {t: item for t, item in items.items() if item and _helps(t, item, rounds)}
     if not again:
         return NextRound()
+    if rounds > 1 and report.began_nothing and all(map(_needs_restart, again.values())):
+        reasons = "; ".join(after.reboot_reasons) or "the host does not say what"
+        return NextRound(reason=f"what asks for a restart stays after one: {reasons}"[:300])
     target, item = next(iter(again.items()))
     return NextRound(
         targets=tuple(again),
@@ -61,6 +64,8 @@ def _interrupted(left: Sequence[Target], report: Report, *, restarted: bool) -> 
         for target, item in items.items()
         if restarted and (item is None or item.state is not ItemState.SUCCEEDED)
     )
+    if not again:
+        return NextRound()
     return NextRound(targets=again, reason="a restart came in the middle of the job")
 
 

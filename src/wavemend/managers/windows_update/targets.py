@@ -9,7 +9,7 @@ from wavemend.errors import PlanError
 from wavemend.managers.windows_update.naming import CHOCOLATEY, REPLACED
 from wavemend.packages import Target
 from wavemend.plans import PlannedPackage
-from wavemend.windows.products import DEFINITIONS
+from wavemend.windows.products import DEFINITIONS, servicing_build
 
 MIN_FREE_MB = 2_048
 """What the worker itself asks for; preflight asks for more before a cumulative update. The sizes
@@ -140,8 +140,16 @@ def rollback_params(targets: Sequence[Target]) -> str:
     rows = []
     for target in sorted(targets):
         _check_removal(target)
-        rows.append({"kb": target.name, "fixed_build": build_before(target)})
+        rows.append({"kb": target.name, "fixed_build": _package_build(build_before(target))})
     return _text({"targets": rows, "dry_run": False})
+
+
+def _package_build(build: str) -> str:
+    """Return the build in the name of the package that raised a host to a build."""
+    if not build:
+        return ""
+    major, minor, number, revision = build.split(".")
+    return f"{major}.{minor}.{servicing_build(number)}.{revision}"
 
 
 def _check_removal(target: Target) -> None:

@@ -13,8 +13,7 @@ function Remove-One([string]$Root) {
     $folder = Get-JobFolder $Root $job_id
     if (-not [IO.Directory]::Exists($folder)) { return @{ removed = 0; running = 0 } }
     if (Test-InMotion $tasks $folder) { return @{ removed = 0; running = 1 } }
-    Remove-JobFolder $tasks $folder
-    @{ removed = 1; running = 0 }
+    if (Remove-JobFolder $tasks $folder) { @{ removed = 1; running = 0 } } else { @{ removed = 0; running = 1 } }
 }
 
 function Limit-Journal([string]$Root) {

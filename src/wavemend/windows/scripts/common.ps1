@@ -80,7 +80,13 @@ function Invoke-Program([string]$Path, [string]$Arguments, [int]$Seconds) {
             $process.Kill()
             throw "$([IO.Path]::GetFileName($Path)) did not end within $Seconds s"
         }
-        @{ exit_code = $process.ExitCode; text = $said.Result; complaint = $complained.Result }
+        # A program may leave another one behind, which holds the pipes open for as long as it runs.
+        $texts = [Threading.Tasks.Task[]]@($said, $complained)
+        if ([Threading.Tasks.Task]::WaitAll($texts, 10000)) {
+            return @{ exit_code = $process.ExitCode; text = $said.Result; complaint = $complained.Result }
+        }
+        if ($Seconds -ne 0) { throw "the output of $([IO.Path]::GetFileName($Path)) did not end with it" }
+        @{ exit_code = $process.ExitCode; text = ''; complaint = 'what it left behind still holds its output' }
     } finally {
         $process.Dispose()
     }

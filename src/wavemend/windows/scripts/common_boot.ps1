@@ -25,7 +25,8 @@ function Test-Servicing {
 function Test-LogonUi { Test-RegistryKey 'SOFTWARE\Microsoft\Windows NT\CurrentVersion\Winlogon\AutoLogonChecked' }
 
 # Windows has no question for it: event 1074 says that somebody asked for a restart, 1075 that it
-# was called off; the update orchestrator's restarts are tasks.
+# was called off. The update orchestrator's own tasks are no such word: it plans them, days ahead,
+# for what waits for a restart, and any restart serves that.
 function Get-ScheduledShutdown {
     $asked = @{ LogName = 'System'; ProviderName = 'User32'; Id = 1074, 1075; StartTime = (Get-LastBoot) }
     # That there is none of them is an error, too.
@@ -33,27 +34,15 @@ function Get-ScheduledShutdown {
     if ($null -ne $last -and $last.Id -eq 1074) {
         return "a shutdown or restart, asked for at $(Format-Utc $last.TimeCreated)"
     }
-    $service = New-Object -ComObject Schedule.Service
-    [void]$service.Connect()
-    try {
-        $tasks = $service.GetFolder('\Microsoft\Windows\UpdateOrchestrator').GetTasks(1)
-    } catch {
-        return ''  # Windows Server 2012 R2 has no such folder
-    }
-    foreach ($task in $tasks) {
-        $next = $task.NextRunTime.ToUniversalTime()
-        if ($task.Name -like 'Reboot*' -and $task.Enabled -and $next -gt [DateTime]::UtcNow) {
-            return "Windows Update's own restart at $(Format-Utc $next)"
-        }
-    }
     ''
 }
 
 # Owners of desktops; services and our own connection have none.
 function Get-LoggedOn {
     $names = foreach ($shell in Get-CimInstance -ClassName Win32_Process -Filter "Name = 'explorer.exe'") {
-        $owner = Invoke-CimMethod -InputObject $shell -MethodName GetOwner
-        if ($owner.ReturnValue -eq 0) { "$($owner.Domain)\$($owner.User)" }
+        # One that has just ended has no owner any more.
+        $owner = Invoke-CimMethod -InputObject $shell -MethodName GetOwner -ErrorAction SilentlyContinue
+        if ($null -ne $owner -and $owner.ReturnValue -eq 0) { "$($owner.Domain)\$($owner.User)" }
     }
     @($names | Where-Object { $_ } | Sort-Object -Unique)
 }

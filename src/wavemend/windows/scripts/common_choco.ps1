@@ -1,22 +1,36 @@
 # Chocolatey, the source of third-party packages: winget does not work as SYSTEM.
 
-# Chocolatey's program, proven: what any user could have put there is not run as SYSTEM.
-function Get-Choco {
-    $path = Get-ChocoPath
-    if ($path -eq '') { return '' }
+# What any user could have put there, or may change, is not run as SYSTEM: every user may make folders
+# below ProgramData, and whoever owns a file decides who may write to it.
+function Assert-Trusted([string]$Path) {
     # SYSTEM, Administrators, TrustedInstaller; "creator owner" is whoever of these made a file.
     $installer = 'S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464'
     $trusted = @('S-1-5-18', 'S-1-5-32-544', 'S-1-3-0', $installer)
-    $rights = 'WriteData, AppendData, Delete, ChangePermissions, TakeOwnership'
+    $rights = 'WriteData, AppendData, Delete, DeleteSubdirectoriesAndFiles, ChangePermissions, TakeOwnership'
     $writing = [Security.AccessControl.FileSystemRights]$rights
-    $file = New-Object IO.FileInfo $path
-    $security = $file.GetAccessControl()
+    $is_folder = [IO.Directory]::Exists($Path)
+    $item = if ($is_folder) { New-Object IO.DirectoryInfo $Path } else { New-Object IO.FileInfo $Path }
+    $security = $item.GetAccessControl()
+    $owner = $security.GetOwner([Security.Principal.SecurityIdentifier]).Value
+    if ($trusted -notcontains $owner) { throw "$Path belongs to ${owner}: it is not run as SYSTEM" }
     foreach ($rule in $security.GetAccessRules($true, $true, [Security.Principal.SecurityIdentifier])) {
         $allows = $rule.AccessControlType -eq [Security.AccessControl.AccessControlType]::Allow
         $who = $rule.IdentityReference.Value
         if ($allows -and ($rule.FileSystemRights -band $writing) -ne 0 -and $trusted -notcontains $who) {
-            throw "$path may be changed by ${who}: it is not run as SYSTEM"
+            throw "$Path may be changed by ${who}: it is not run as SYSTEM"
         }
+    }
+}
+
+# Chocolatey's program, proven, with the folders of the scripts that it runs.
+function Get-Choco {
+    $path = Get-ChocoPath
+    if ($path -eq '') { return '' }
+    $bin = [IO.Path]::GetDirectoryName($path)
+    $top = [IO.Path]::GetDirectoryName($bin)
+    $names = 'choco.exe', 'lib', 'extensions', 'hooks', 'helpers', 'config'
+    foreach ($part in @($top, $bin, $path) + @($names | ForEach-Object { [IO.Path]::Combine($top, $_) })) {
+        if ([IO.File]::Exists($part) -or [IO.Directory]::Exists($part)) { Assert-Trusted $part }
     }
     $path
 }

@@ -132,6 +132,8 @@ function Get-JobAge([string]$Folder) {
     [long][Math]::Max(0, [Math]::Floor($since.TotalSeconds))
 }
 
+# Says whether it went. A file that a scanner or a person holds open keeps its folder for the next
+# time, with job.json: what it was for is then still known.
 function Remove-JobFolder($Tasks, [string]$Folder) {
     $settings = Get-JobSettings $Folder
     if ($null -ne $settings) {
@@ -141,11 +143,19 @@ function Remove-JobFolder($Tasks, [string]$Folder) {
             if ((Get-Hresult $_.Exception) -ne '0x80070002') { throw }
         }
     }
-    [IO.Directory]::Delete($Folder, $true)
+    try {
+        foreach ($path in [IO.Directory]::GetFiles($Folder)) {
+            if ([IO.Path]::GetFileName($path) -ne 'job.json') { [IO.File]::Delete($path) }
+        }
+        [IO.Directory]::Delete($Folder, $true)
+        $true
+    } catch [IO.IOException], [UnauthorizedAccessException] {
+        $false
+    }
 }
 
 # Removes all job folders but the newest: of changes so many, of all others three. Those of jobs in
-# motion stay. Returns @{removed; running}; the caller holds the jobs' lock.
+# motion, and what is held open, stay. Returns @{removed; running}; the caller holds the jobs' lock.
 function Remove-OldJobs([string]$Root, [int]$KeepChanges) {
     $tasks = Get-TaskFolder
     $folders = (New-Object IO.DirectoryInfo ([IO.Path]::Combine($Root, 'jobs'))).GetDirectories()
@@ -157,11 +167,10 @@ function Remove-OldJobs([string]$Root, [int]$KeepChanges) {
         $change = $null -eq $settings -or [bool]$settings.mutating
         if ($kept[$change] -lt $room[$change]) {
             $kept[$change]++
-        } elseif (Test-InMotion $tasks $folder.FullName) {
-            $count.running++
-        } else {
-            Remove-JobFolder $tasks $folder.FullName
+        } elseif (-not (Test-InMotion $tasks $folder.FullName) -and (Remove-JobFolder $tasks $folder.FullName)) {
             $count.removed++
+        } else {
+            $count.running++
         }
     }
     $count

@@ -6,14 +6,22 @@ $script:ExitStatuses = @{
 }
 $script:WorkerThrew = 9
 
-# One line; also what a host's own texts say in it.
+# One line; also what a host's own texts say in it. It explains and proves nothing: a full disk or a
+# scanner that holds the file costs the line, never the job.
 function Write-JobLog([string]$Text) {
     $line = "$(Format-Utc ([DateTime]::UtcNow)) $(($Text -replace '\s+', ' ').Trim())`n"
     $bytes = (New-Object Text.UTF8Encoding $false).GetBytes((Limit-Text $line 4000))
     $share = [IO.FileShare]'ReadWrite, Delete'
     $path = [IO.Path]::Combine($script:Folder, 'job.log')
-    $stream = New-Object IO.FileStream ($path, [IO.FileMode]::Append, [IO.FileAccess]::Write, $share)
-    try { $stream.Write($bytes, 0, $bytes.Length) } finally { $stream.Dispose() }
+    for ($try = 1; $try -le 3; $try++) {
+        try {
+            $stream = New-Object IO.FileStream ($path, [IO.FileMode]::Append, [IO.FileAccess]::Write, $share)
+            try { $stream.Write($bytes, 0, $bytes.Length) } finally { $stream.Dispose() }
+            return
+        } catch {
+            Start-Sleep -Milliseconds 200
+        }
+    }
 }
 
 function Write-Status {
@@ -115,9 +123,10 @@ function Invoke-Safely {
 function Invoke-Begun([string]$Root, $Settings, [string]$JobId) {
     $script:Status = New-Status $Settings $JobId
     Write-Begin $Root $Settings $JobId
-    $exit_status = @(Invoke-Safely)[-1]
+    $exit_status = $script:WorkerThrew
     # A job that ended has ended, also where its explanation could not be written.
     try {
+        $exit_status = @(Invoke-Safely)[-1]
         $script:Status.percent = 100
         Write-Status
     } catch {

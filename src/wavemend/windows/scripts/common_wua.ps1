@@ -32,10 +32,12 @@ function New-UpdateSearcher($Session, $Parameters) {
     $searcher
 }
 
-# Returns @{result; error}: a result whose code is 2 or 3, or why there is none after three tries.
+# Returns @{result; error; code}: a result, or why there is none after three tries. One with errors
+# (3) may lack updates: it is taken when a second search ends no better.
 function Invoke-Search($Searcher, [string]$Criteria) {
     $fault = $null
     $code = 0
+    $partial = $null
     foreach ($wait in 0, 30, 90) {
         Start-Sleep -Seconds $wait
         try {
@@ -46,10 +48,15 @@ function Invoke-Search($Searcher, [string]$Criteria) {
             continue
         }
         $code = [int]$result.ResultCode
-        if ($code -eq 2 -or $code -eq 3) { return @{ result = $result; error = $null; code = $code } }
+        if ($code -eq 2) { return @{ result = $result; error = $null; code = 2 } }
+        if ($code -eq 3) {
+            if ($null -ne $partial) { break }
+            $partial = $result
+        }
         $fault = [ordered]@{ hresult = ''; context = 'search'; message = "the search ended with result code $code" }
         Write-JobLog $fault.message
     }
+    if ($null -ne $partial) { return @{ result = $partial; error = $null; code = 3 } }
     # Of a search that threw there is no code: 4 is "failed".
     @{ result = $null; error = $fault; code = if ($code -eq 5) { 5 } else { 4 } }
 }

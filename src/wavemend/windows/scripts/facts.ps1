@@ -32,7 +32,8 @@ function Get-Disks {
     }
 }
 
-# Whoever holds Windows Installer's mutex installs; servicing says so in its own key.
+# Whoever holds Windows Installer's mutex installs. Servicing's own keys say no more than that
+# something waits for its restart: whether it works now, the install worker asks the agent.
 function Get-InstallerBusy {
     $holder = ''
     foreach ($name in 'wusa', 'dism', 'msiexec') {
@@ -40,9 +41,6 @@ function Get-InstallerBusy {
         if ($processes.Count -gt 0 -and ($name -ne 'msiexec' -or (Test-MsiMutex))) {
             $holder = "$name ($($processes[0].Id))"
         }
-    }
-    if ($holder -eq '' -and (Get-RegistryValue "$script:Cbs\SessionsPending" 'Exclusive') -gt 0) {
-        $holder = 'component servicing'
     }
     [ordered]@{ busy = $holder -ne ''; holder = $holder }
 }
@@ -72,8 +70,11 @@ function Get-UpdateServiceStart {
 # A date, or the text of one in the form of the United States; hosts write other things as well.
 function Get-Day($On) {
     if ($On -is [DateTime]) { return Format-Unmarked $On }
-    if ("$On" -notmatch '\A[0-9]{1,2}/[0-9]{1,2}/[0-9]{4}\z') { return '' }
-    Format-Unmarked ([DateTime]::ParseExact("$On", 'M/d/yyyy', [Globalization.CultureInfo]::InvariantCulture))
+    $day = [DateTime]::MinValue
+    $english = [Globalization.CultureInfo]::InvariantCulture
+    $styles = [Globalization.DateTimeStyles]::None
+    if (-not [DateTime]::TryParseExact("$On", 'M/d/yyyy', $english, $styles, [ref]$day)) { return '' }
+    Format-Unmarked $day
 }
 
 function Get-Hotfixes {

@@ -2,24 +2,31 @@ param([int]$delay_seconds, [string]$message)
 # include: common.ps1
 # include: common_boot.ps1
 
-# Schedules one restart and answers before it. Decides nothing and records nothing.
-$key = 'SOFTWARE\Microsoft\Windows NT\CurrentVersion\Winlogon'
-$winlogon = [Microsoft.Win32.Registry]::LocalMachine.OpenSubKey($key, $true)
-try {
-    # It comes back with the logon screen: so the next boot is told from this one.
-    $winlogon.DeleteSubKeyTree('AutoLogonChecked', $false)
-} finally {
-    $winlogon.Dispose()
-}
+# Schedules one restart and answers before it; none while Windows goes on with its last one, which
+# would undo the updates it works on. Records nothing.
 $boot = Get-BootId
 $last_boot = Get-LastBoot
 $users = @(Get-LoggedOn)
 # The message stands in a command line: it is kept from ending its own quotes.
 $said = (Limit-Text $message 200) -replace '["\\\r\n]', ' '
 $shutdown = [IO.Path]::Combine([Environment]::SystemDirectory, 'shutdown.exe')
-$run = Invoke-Program $shutdown "/r /t $delay_seconds /d p:2:17 /c `"$said`"" 60
+$run = @{ exit_code = 21 }  # ERROR_NOT_READY
+if (-not (Test-Servicing) -or (Test-LogonUi)) {
+    $run = Invoke-Program $shutdown "/r /t $delay_seconds /d p:2:17 /c `"$said`"" 60
+}
 # 1190: one was scheduled before. 1115: one is under way.
 $already = @(1190, 1115) -contains $run.exit_code
+if ($run.exit_code -eq 0 -or $already) {
+    # Only now: without a restart that comes, nothing would bring the mark back.
+    $key = 'SOFTWARE\Microsoft\Windows NT\CurrentVersion\Winlogon'
+    $winlogon = [Microsoft.Win32.Registry]::LocalMachine.OpenSubKey($key, $true)
+    try {
+        # It comes back with the logon screen: so the next boot is told from this one.
+        $winlogon.DeleteSubKeyTree('AutoLogonChecked', $false)
+    } finally {
+        $winlogon.Dispose()
+    }
+}
 [ordered]@{
     scheduled = $run.exit_code -eq 0 -or $already
     boot_id = $boot

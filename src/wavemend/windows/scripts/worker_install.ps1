@@ -33,9 +33,11 @@ function Get-Work($Approved, $Offered) {
     @($work | Where-Object { $_.exclusive }) + @($work | Where-Object { -not $_.exclusive })
 }
 
-# Whether nothing may be installed before a restart: the host's own flags, or WUA's word.
+# Whether nothing may be installed before a restart: servicing's own flags, or the agent's word. A new
+# name of the computer, a domain or ConfigMgr wait for one as well, and keep nothing from installing.
 function Test-RebootFirst {
-    @(Get-HardReasons).Count -gt 0 -or [bool](New-Object -ComObject Microsoft.Update.SystemInfo).RebootRequired
+    $blocking = @(Get-HardReasons | Where-Object { $_ -like 'cbs_*' -or $_ -eq 'wu_reboot_required' })
+    $blocking.Count -gt 0 -or [bool](New-Object -ComObject Microsoft.Update.SystemInfo).RebootRequired
 }
 
 function Invoke-One($Session, $Job, $Parameters) {
@@ -117,7 +119,17 @@ function Get-Offered($Session, $Parameters) {
     foreach ($update in $search.result.Updates) { $update }
 }
 
+# After a boot Windows goes on with what waited for it; nothing is changed beside that.
+function Wait-Servicing {
+    $watch = [Diagnostics.Stopwatch]::StartNew()
+    while ((Test-Servicing) -and -not (Test-LogonUi)) {
+        if ($watch.Elapsed.TotalSeconds -ge 3600) { throw 'Windows was not through with its boot within an hour' }
+        Start-Sleep -Seconds 10
+    }
+}
+
 function Invoke-Worker($Parameters) {
+    Wait-Servicing
     $before = Get-Os
     $reboot_first = Test-RebootFirst
     $packages = @($Parameters.packages | ForEach-Object { New-PackageItem $_ })

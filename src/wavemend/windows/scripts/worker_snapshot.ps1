@@ -42,13 +42,13 @@ function New-RestorePoint([string]$Label) {
 function Invoke-RestorePoint([string]$Label) {
     try {
         $code = New-RestorePoint $Label
+        $seen = @(Get-RestorePoints | Where-Object { $_.label -ceq $Label })
     } catch {
         return New-Failure 'restore_point' '' $null $_.Exception.Message
     }
     # 1058: the service, and with it System Restore, is switched off.
     if ($code -eq 1058) { return New-Failure 'restore_point' '' $null 'System Restore is switched off' }
     if ($code -ne 0) { return New-Failure 'restore_point' '' $null "CreateRestorePoint ended with $code" }
-    $seen = @(Get-RestorePoints | Where-Object { $_.label -ceq $Label })
     if ($seen.Count -eq 0) { return New-Failure 'restore_point' '' $null 'Windows said it made one and lists none' }
 }
 
@@ -72,7 +72,14 @@ function Invoke-ShadowCopy([string]$Label, [string]$Volume, [string]$Root) {
 }
 
 function Get-Points([string]$Label, [string]$Root) {
-    $all = @(Get-RestorePoints) + (Get-ShadowPoints $Root).points
+    $restore = @()
+    try {
+        $restore = @(Get-RestorePoints)
+    } catch {
+        # A client whose System Restore is damaged can still make a shadow copy.
+        Write-JobLog "restore points cannot be listed: $($_.Exception.Message)"
+    }
+    $all = $restore + (Get-ShadowPoints $Root).points
     @($all | Where-Object { $_.label -ceq $Label })
 }
 

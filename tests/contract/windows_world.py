@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import math
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -31,6 +32,9 @@ from wavemend.transports import TRANSPORTS
 
 FIXED = "10.0.20348.4773"
 """The build of a host that has LCU."""
+
+_LEDGERS = threading.Lock()
+"""The first ledger of a process is migrated, once; worlds may be made on many threads."""
 
 SHELLS_END_AFTER = 240.0
 """Seconds of the host's time after which it has ended a shell that nobody closed."""
@@ -267,22 +271,23 @@ def world_of(
         **switches,
     }
     with Peer(users={USER: PASSWORD}, runner=powered(windows), **options) as peer:  # type: ignore[arg-type]
-        world = World(
-            folder=folder,
-            host=host_at("win1", port=peer.port),
-            connect=_nowhere,
-            profile=WINDOWS,
-            windows=windows,
-            peer=peer,
-            # A name of its own: refused logins are counted by name.
-            login=Login(
-                name=str(folder),
-                user=USER,
-                password=PASSWORD,
-                ca=peer.ca_pem,
-                plain_http=options["tls"] is None,
-            ),
-        )
+        with _LEDGERS:
+            world = World(
+                folder=folder,
+                host=host_at("win1", port=peer.port),
+                connect=_nowhere,
+                profile=WINDOWS,
+                windows=windows,
+                peer=peer,
+                # A name of its own: refused logins are counted by name.
+                login=Login(
+                    name=str(folder),
+                    user=USER,
+                    password=PASSWORD,
+                    ca=peer.ca_pem,
+                    plain_http=options["tls"] is None,
+                ),
+            )
         world.freeze(*(packages or (LCU, TOOL)))
         peer.faults.append(world.cable)
         world.wired = True

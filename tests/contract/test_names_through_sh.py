@@ -166,7 +166,10 @@ SAFE = re.compile(r"[A-Za-z0-9_.+@^~][A-Za-z0-9_.+@^~:/-]*")
 """No metacharacter of sh and no leading dash, whatever a manager allows of these."""
 
 
-@pytest.mark.parametrize("manager", sorted(MANAGERS))
+WITHOUT_SH = {"windows_update"}
+
+
+@pytest.mark.parametrize("manager", sorted(set(MANAGERS) - WITHOUT_SH))
 def test_a_manager_takes_plain_package_names_and_refuses_all_others(manager: str) -> None:
     apply = MANAGERS[manager](DEFAULT_OPTIONS).apply_script
     taken = 0
@@ -179,4 +182,19 @@ def test_a_manager_takes_plain_package_names_and_refuses_all_others(manager: str
                 apply((target,))
                 assert SAFE.fullmatch(name), f"{manager} took {name!r}"
                 taken += 1
+    assert taken > 0
+
+
+def test_windows_hosts_get_ids_and_revisions_whatever_an_update_is_called() -> None:
+    apply = MANAGERS["windows_update"](DEFAULT_OPTIONS).apply_script
+    update_id = "0b6f2e1c-3f0a-4f6e-9d1b-2f1f5c9b7a10"
+    plain = apply((Target(name="KB5075906", arch=update_id, version="r200"),))
+    taken = 0
+    for name in NAMES:
+        with contextlib.suppress(PlanError):
+            assert apply((Target(name=name, arch=update_id, version="r200"),)) == plain
+            taken += 1
+        with contextlib.suppress(PlanError):
+            apply((Target(name="KB5075906", arch=update_id, version=name),))
+            assert re.fullmatch(r"r[0-9]+", name), f"windows_update took {name!r}"
     assert taken > 0

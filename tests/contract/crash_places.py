@@ -76,6 +76,11 @@ ELSEWHERE = {
     "tasks/readiness.py _notify writing": "a note in the audit chain: nothing follows",
     "windows/calling.py call run": "every call of a Windows host: "
     "tests/contract/test_windows_deaths.py",
+    **{
+        f"windows/selftest.py {question} run": "a person's self-test, outside of rollouts, which "
+        "writes nothing down and changes nothing: tests/contract/test_winrm_selftest.py"
+        for question in ("is_administrator", "packages", "powershell", "second_connection")
+    },
 }
 """Sites that the rollouts of the crash tests do not pass, and why that is no hole."""
 
@@ -89,6 +94,37 @@ SELDOM = frozenset(
 """Sites of which one side or both may not be met: a host is lost when it happens to restart between
 two questions (tests/live/test_network_cut.py cuts the line there), a controller beats when it lives
 for 15 s, and gives its lease back once, at the very end."""
+
+PASSED_FILES = frozenset(
+    {
+        "execution/attempt.py",
+        "execution/finish.py",
+        "execution/hooks.py",
+        "execution/jobs.py",
+        "execution/looks.py",
+        "execution/lost.py",
+        "execution/probes.py",
+        "execution/reboot.py",
+        "execution/restore_points.py",
+        "execution/rollback.py",
+        "execution/rollback_room.py",
+        "execution/rounds.py",
+        "execution/start.py",
+        "execution/taking_back.py",
+        "managers/apt/__init__.py",
+        "managers/reading/asking.py",
+        "steps/assess.py",
+        "steps/decide.py",
+        "steps/freeze.py",
+        "steps/lease.py",
+        "steps/prepare.py",
+        "steps/readiness.py",
+        "steps/waves.py",
+        "tasks/opening.py",
+    }
+)
+"""Files of which rollouts pass a site: an effect in any other file is asked about within seconds,
+not only when tests/live/test_crash_points.py has died everywhere else."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

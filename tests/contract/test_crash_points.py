@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.crash_places import EFFECTS, ELSEWHERE, SELDOM, sites
+from tests.contract.crash_places import EFFECTS, ELSEWHERE, PASSED_FILES, SELDOM, sites
 
 
 def test_what_is_left_out_of_the_crash_tests_exists_and_says_why() -> None:
@@ -14,6 +14,13 @@ def test_what_is_left_out_of_the_crash_tests_exists_and_says_why() -> None:
     assert all(len(reason) > 10 for reason in ELSEWHERE.values())
     assert {site.effect for site in sites()} == EFFECTS - {"run_as_root"}
     assert len(names) == len(sites()), "two sites have one name"
+
+
+def test_an_effect_in_a_new_file_is_either_passed_by_rollouts_or_has_its_reason() -> None:
+    counted = {str(site): site.file for site in sites() if str(site) not in ELSEWHERE}
+
+    assert {site for site, file in counted.items() if file not in PASSED_FILES} == set()
+    assert set(counted.values()) == PASSED_FILES, "none of its effects is left: take it off"
 
 
 @pytest.mark.parametrize("file", sorted({site.file for site in sites()}))

@@ -222,7 +222,7 @@ def _renew_index(
         session.connection().execute(delete(OpenFindingRow).where(is_host))
     if rows:
         session.connection().execute(insert(OpenFindingRow), list(rows.values()))
-    session.merge(
+    (session.merge if before else session.add)(  # merging looks for it once more
         JudgedHostRow(
             host=assessment.host,
             tenant=assessment.tenant,

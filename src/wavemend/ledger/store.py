@@ -5,25 +5,24 @@ SQLite (WAL, FULL) for one machine, PostgreSQL for several. An acknowledged writ
 on the same old state.
 """
 
+import contextlib
 import os
 import stat
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 
-from sqlalchemy import Connection, Engine, event, inspect, make_url, text
+from sqlalchemy import Connection, event, inspect, make_url, text
 from sqlalchemy.exc import DatabaseError, DataError, IntegrityError, ProgrammingError
-from sqlalchemy.pool import NullPool
-from sqlmodel import Session, create_engine
+from sqlmodel import Session
 
 from wavemend.documents import storable
 from wavemend.errors import LedgerError
 from wavemend.ledger import migrate
+from wavemend.ledger.engine import ledger_engine
 from wavemend.ledger.view import guard, restrict
-
-BUSY_SECONDS = 30.0
-"""How long a writer waits for another one; transactions take milliseconds."""
 
 TURN_SECONDS = 120.0
 """How long a thread waits for the others of its process: a hundred of them, on a slow disk."""
@@ -36,12 +35,17 @@ _WRITERS_LOCK = 0x77617665
 
 
 class Ledger:
-    """An open ledger. Cheap to make; holds no connection between transactions."""
+    """An open ledger. Cheap to make; its connections are closed with it, or with the process."""
 
     def __init__(self, url: str, tenant: str = "") -> None:
         self.url = url
-        self._engine = _engine(url)
+        self._engine = ledger_engine(url)
+        weakref.finalize(self, self._engine.dispose)
         self._tenant = tenant
+
+    def close(self) -> None:
+        """Close the connections kept so far; the next transaction opens one anew."""
+        self._engine.dispose()
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
@@ -162,20 +166,24 @@ def _lock_writers(connection: Connection) -> None:
 
 
 def _guard_file(name: str | None) -> None:
-    """Create the file for its owner alone; refuse one that others may read: it maps every hole."""
+    """Create the file for its owner alone; refuse one that others may read: it maps every hole.
+
+    A file that is there is not opened: closing it again would take away the locks that this
+    process's connections hold on it, and another process would throw their log away.
+    """
     if not name:
         raise LedgerError("the ledger needs a file", hint="sqlite:////var/lib/wavemend/ledger.db")
     path = Path(name)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        mode = stat.S_IMODE(path.stat().st_mode)
     except OSError as error:
         raise LedgerError(
             f"the ledger {path} cannot be opened: {error.strerror}",
             hint="give it to the user that runs wavemend, on a file system that may be written",
         ) from error
-    mode = stat.S_IMODE(os.fstat(handle).st_mode)
-    os.close(handle)
     if mode & 0o077:
         raise LedgerError(
             f"the ledger {path} may be read by others (mode {mode:04o})", hint=f"chmod 600 {path}"
@@ -190,29 +198,6 @@ def _make_storable(session: Session, _context: object, _instances: object) -> No
             value = row.__dict__.get(name)
             if isinstance(value, str) and value != (clean := storable(value)):
                 setattr(row, name, clean)
-
-
-def _engine(url: str) -> Engine:
-    """No pool: a connection costs little, and none is shared by threads or kept over a fork."""
-    parsed = make_url(url)
-    if parsed.drivername.startswith("postgresql"):
-        return create_engine(parsed.set(drivername="postgresql+psycopg"), poolclass=NullPool)
-    if not parsed.drivername.startswith("sqlite"):
-        raise LedgerError(
-            f"a ledger cannot be kept in {parsed.drivername}", hint="use sqlite: or postgresql:"
-        )
-    engine = create_engine(parsed, poolclass=NullPool, connect_args={"timeout": BUSY_SECONDS})
-
-    @event.listens_for(engine, "connect")
-    def _prepare(connection: Connection, _record: object) -> None:
-        connection.isolation_level = None  # type: ignore[attr-defined]  # BEGIN is ours to say
-        cursor = connection.cursor()  # type: ignore[attr-defined]
-        cursor.execute("PRAGMA journal_mode=WAL")
-        cursor.execute("PRAGMA synchronous=FULL")
-        cursor.execute("PRAGMA foreign_keys=ON")
-        cursor.close()
-
-    return engine
 
 
 def _shown(url: str) -> str:

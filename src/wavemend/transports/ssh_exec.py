@@ -109,7 +109,7 @@ def run_command(
     A watchdog closes the connection at the deadline, whatever this thread is waiting for.
     """
     bounds = Bounds(host, deadline, time.monotonic())
-    watchdog = threading.Timer(deadline, link.transport.close)
+    watchdog = threading.Timer(deadline, link.cut)
     watchdog.daemon = True
     watchdog.start()
     try:

@@ -28,6 +28,10 @@ from wavemend.transports.ssh_route import Hop
 KEEPALIVE_SECONDS = 5
 """A quiet connection sends something this often, so that USER_TIMEOUT_MS has data to judge by."""
 
+QUIET_SECONDS = 0.5
+"""How long paramiko's reading thread sleeps while a host says nothing; its own tenth of a second
+costs a millisecond of CPU a second and connection."""
+
 KEX = (
     "curve25519-sha256@libssh.org",
     "mlkem768x25519-sha256",
@@ -62,14 +66,18 @@ class Link:
     on_close: Callable[[], None] | None = None
     """Called once at the end, to give back the bastion this connection goes through."""
 
-    def close(self) -> None:
-        """Close at whatever stage; never raises, may be called twice."""
-        # Cancels paramiko's handshake timer, which would outlive the connection otherwise.
-        self.transport.packetizer.complete_handshake()
+    def cut(self) -> None:
+        """End the connection under whoever uses it; never raises. `close` is still to be called."""
         if isinstance(self.sock, socket.socket):
             with contextlib.suppress(OSError):  # wakes the reading thread at once
                 self.sock.shutdown(socket.SHUT_RDWR)
         self.transport.close()
+
+    def close(self) -> None:
+        """Close at whatever stage; never raises, may be called twice."""
+        # Cancels paramiko's handshake timer, which would outlive the connection otherwise.
+        self.transport.packetizer.complete_handshake()
+        self.cut()
         self.sock.close()
         if self.transport.is_alive() and self.transport is not threading.current_thread():
             self.transport.join(2.0)
@@ -187,6 +195,7 @@ def log_in(
                 hint="an overloaded or frozen host, or a directory service that does not answer",
             )
         if transport.is_authenticated():
+            link.sock.settimeout(QUIET_SECONDS)
             return
         failure = transport.get_exception()
         if isinstance(failure, EOFError | OSError):

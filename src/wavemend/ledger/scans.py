@@ -67,6 +67,22 @@ def _look(row: HostScan) -> Look:
     )
 
 
+def played_hosts(session: Session, rollout_id: str) -> frozenset[str]:
+    """Return the hosts that the preflight of a rollout found to be simulated."""
+    query = (
+        select(HostScan.host, HostScan.facts)
+        .where(HostScan.rollout_id == rollout_id, HostScan.purpose == "preflight")
+        .execution_options(yield_per=100)
+    )
+    # In the document's text first: reading a rollout's facts whole takes longer than the rest of
+    # its report. No text of a host can look so, its quotes are escaped.
+    return frozenset(
+        host
+        for host, facts in session.exec(query)
+        if facts and b'"simulated":true' in zlib.decompress(facts)
+    )
+
+
 def newest_seen_look(
     session: Session, host: str, *, as_of: datetime | None = None
 ) -> tuple[int, Look] | None:

@@ -10,7 +10,6 @@ from wavemend.ledger.care_tables import (
     RestorePointRow,
 )
 from wavemend.ledger.rollbacks import newest_of
-from wavemend.ledger.scans import newest_look
 from wavemend.ledger.tables import (
     AttemptRow,
 )
@@ -76,17 +75,14 @@ def _standing(source: Source, row: AttemptRow | None) -> tuple[Outcome | None, s
 
 
 def _excluded(source: Source, left: ExcludedHost) -> HostReport:
-    declared = next((host for host in source.fleet.hosts if host.name == left.name), None)
-    found = newest_look(source.book, left.name, purpose="preflight", rollout_id=source.row.id)
-    facts = found[1].facts if found else None
-    played = bool((declared and declared.simulated) or (facts and facts.simulated))
+    declared = source.declared.get(left.name)
     return _host_report(
         _Proof(),
         name=left.name,
         wave="",
         critical=bool(declared and declared.critical),
         exposed=bool(declared and declared.exposed),
-        simulated=left.simulated or played,
+        simulated=left.simulated or left.name in source.simulated,
         outcome=left.outcome,
         reason=left.reason,
         attempt_id="",

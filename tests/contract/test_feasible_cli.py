@@ -61,7 +61,7 @@ def installation(
     names = [f"web{n}" for n in range(hosts)]
     lines = [
         f"  - {{name: {name}, tenant: acme, address: 192.0.2.{at + 1}, "
-        "labels: {os: debian, device: server}}"
+        f"labels: {{os: debian, device: server}}, simulated: {str(name == 'new1').lower()}}}"
         for at, name in enumerate([*names, "new1"])
     ]
     start = f"{NOW + timedelta(hours=2):%H}:00"
@@ -116,7 +116,7 @@ def test_enough_nights_are_shown_with_the_hosts_of_each(
     # Four hosts of 15 minutes an hour, one at a time: two nights.
     assert "yes: all due dates of 8 hosts can be met" in text
     assert "1 never judged" in text
-    assert "new1" in text
+    assert "new1 (SIMULATED)" in text
 
 
 def test_too_short_a_window_is_named_and_the_longer_one_that_is_proposed_is_enough(

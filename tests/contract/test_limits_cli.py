@@ -36,6 +36,7 @@ def night(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Night:
     text = EXAMPLE.read_text().replace(
         "zone: Europe/Berlin", "zone: Europe/Berlin\n    gap: 60m", 1
     )
+    text = text.replace("address: 192.0.2.11\n", "address: 192.0.2.11\n    simulated: true\n", 1)
     fleet.write_text(text + BUDGETS)
     apply(fleet)
     made = Night(Site(home=tmp_path / "home").open_ledger())
@@ -61,10 +62,10 @@ def test_a_host_that_is_not_well_is_shown_until_somebody_says_it_is(
 ) -> None:
     assert night.ledger is not None
     show()
-    assert "web1" in capsys.readouterr().out
+    assert "web1 (SIMULATED)" in capsys.readouterr().out
 
     well("web1", reason="checked by hand")
-    capsys.readouterr()
+    assert "web1 (SIMULATED) uses no budget" in capsys.readouterr().out
     show()
     assert "web1" not in capsys.readouterr().out
     with pytest.raises(FleetError, match='no host "web9"'):

@@ -16,6 +16,7 @@ from wavemend.errors import CalendarError, EnvironmentUnfit
 from wavemend.ledger.demand import demand_of, systems_of
 from wavemend.ledger.durations import learned_durations
 from wavemend.reports.text import counted
+from wavemend.simulated import naming
 from wavemend.site import utc_now
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def feasible(
         )
     asked = assemble(fleet, known, now, now + timedelta(days=days), tenant=company)
     answer = decide(asked.problem)
-    _say_of_hosts(asked)
+    _say_of_hosts(asked, naming(fleet.hosts))
     if answer.undecided:
         say(f"not decided: {answer.undecided}; ask for fewer --days, or for one --company")
         return 2
@@ -97,7 +98,7 @@ def _say_no(answer: "Feasibility", days: int) -> int:
     return 1
 
 
-def _say_of_hosts(asked: "Assembled") -> None:
+def _say_of_hosts(asked: "Assembled", called: Callable[[str], str]) -> None:
     told = (
         (asked.overdue, "overdue already: taken as due at the end of the time looked at"),
         (asked.unseen, "never judged, so not in the answer: run the deployment scan-fleet first"),
@@ -107,7 +108,7 @@ def _say_of_hosts(asked: "Assembled") -> None:
     for names, what in told:
         if names:
             more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-            say(f"{len(names)} {what}: {', '.join(names[:NAMED])}{more}")
+            say(f"{len(names)} {what}: {', '.join(map(called, names[:NAMED]))}{more}")
 
 
 def _solver() -> "Callable[[Problem], Feasibility]":

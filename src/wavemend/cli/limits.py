@@ -1,5 +1,6 @@
 """`wavemend limits`: who is out, which gaps were kept, how long changes take."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Annotated
 
@@ -16,6 +17,7 @@ from wavemend.ledger import limits
 from wavemend.ledger.durations import learned_durations
 from wavemend.ledger.gaps import gaps_seen
 from wavemend.ledger.intake import current_fleet
+from wavemend.simulated import named, naming
 from wavemend.site import utc_now
 
 app = cyclopts.App(name="limits", help="What keeps hosts apart: budgets, gaps, durations.")
@@ -25,7 +27,8 @@ app = cyclopts.App(name="limits", help="What keeps hosts apart: budgets, gaps, d
 def show() -> int:
     """List every budget with the hosts that use it now: at work, or not well."""
     with ledger_here().reading() as book:
-        own = {host.name for host in current_fleet(book).hosts}
+        mine = current_fleet(book).hosts
+    own, called = {host.name for host in mine}, naming(mine)
     # A budget holds over all companies: in the view of one the others' hosts are counted, not named
     with here().open_ledger().reading() as book:
         known = [each for each in FleetLimits(current_fleet(book)).sets if own & set(each.hosts)]
@@ -35,16 +38,19 @@ def show() -> int:
     for each in known:
         members = set(each.hosts)
         counts = (str(len(each.hosts)), str(each.most_out))
-        add_row(table, each.name, *counts, _told(members & busy, own), _told(members & sick, own))
+        out = (_told(members & hosts, own, called) for hosts in (busy, sick))
+        add_row(table, each.name, *counts, *out)
     screen().print(keep_whole(table, "Budget"))
     if sick & own:
         say("`wavemend limits well HOST --reason …` gives a place back, once somebody saw it well")
     return 0
 
 
-def _told(hosts: set[str], own: set[str]) -> str:
+def _told(hosts: set[str], own: set[str], called: Callable[[str], str]) -> str:
     others = len(hosts - own)
-    parts = sorted(hosts & own) + ([f"{others} of other companies"] if others else [])
+    parts = [*map(called, sorted(hosts & own))] + (
+        [f"{others} of other companies"] if others else []
+    )
     return ", ".join(parts)
 
 
@@ -52,9 +58,9 @@ def _told(hosts: set[str], own: set[str]) -> str:
 def well(host: str, *, reason: str) -> int:
     """Say that a host is well again whose last change ended badly: it uses no budget any more."""
     with ledger_here().writing() as book:
-        current_fleet(book).host(host)
+        its = current_fleet(book).host(host)
         limits.say_well(book, host, actor=operator(), reason=reason, now=utc_now())
-    say(f"{host} uses no budget any more")
+    say(f"{named(host, simulated=its.simulated)} uses no budget any more")
     return 0
 
 

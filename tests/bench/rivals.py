@@ -7,8 +7,9 @@ packages, what an upgrade would do, the system's state; then a run with a fresh 
 nothing to upgrade. Each tool does it its own idiomatic way, ansible with pipelining and shared
 connections. The work is not the same to the end: ours writes each look into the ledger, and its
 patch run is a whole rollout, opened, looked at, judged, planned, frozen and reported, in which no
-host has anything to do. Theirs keep nothing; their patch runs list the packages, upgrade, and
-believe the exit status.
+host has anything to do. Theirs keep nothing: their patch runs gather the system's state and list
+the packages, upgrade, and believe the exit status. pyinfra gathers what it is told to, so it is
+measured once more without.
 """
 
 import json
@@ -22,82 +23,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.bench.rival_plays import ANSIBLE, ANSIBLE_CFG, PYINFRA
 from tests.lab import HostSpec, Lab, LabInfo, probe
 from tests.lab.info import LabHost
 
 RIVALS = ("ansible-core==2.19.14", "pyinfra==3.10.0")
 HOSTS = int(os.environ.get("WAVEMEND_BENCH_HOSTS", "100"))
 AT_ONCE = 10
-ROUNDS = 3
+ROUNDS = int(os.environ.get("WAVEMEND_BENCH_ROUNDS", "3"))
 """The cheapest run of so many counts: what disturbs a run only ever adds."""
 
 TREE = Path(__file__).resolve().parents[2]
-
-ANSIBLE_CFG = """\
-[defaults]
-inventory = hosts.ini
-forks = {at_once}
-remote_user = {user}
-private_key_file = {key}
-interpreter_python = /usr/bin/python3
-[ssh_connection]
-pipelining = True
-ssh_args = -F /dev/null -o ControlMaster=auto -o ControlPersist=60s -o UserKnownHostsFile={known}
-"""
-
-ANSIBLE = {
-    "scan": """\
-- hosts: all
-  become: true
-  tasks:
-    - ansible.builtin.package_facts: {manager: apt}
-    - ansible.builtin.command: {argv: [apt-get, -s, dist-upgrade]}
-      changed_when: false
-""",
-    "patch": """\
-- hosts: all
-  become: true
-  tasks:
-    - ansible.builtin.package_facts: {manager: apt}
-    - ansible.builtin.apt: {update_cache: true, upgrade: dist}
-      register: upgrade
-      failed_when: upgrade is changed
-""",
-}
-
-PYINFRA = {
-    "scan": """\
-from pyinfra import host
-from pyinfra.facts import server
-from pyinfra.facts.deb import DebPackages
-
-FACTS = (server.Hostname, server.Kernel, server.KernelVersion, server.Arch, server.Mounts)
-MORE = (server.LinuxDistribution, server.RebootRequired, server.Date, DebPackages)
-COMMANDS = (
-    "apt-get -s dist-upgrade",
-    "apt-mark showhold",
-    "cat /etc/machine-id /proc/sys/kernel/random/boot_id /proc/uptime",
-    "df -Pk; df -Pi",
-    "who",
-    "ls /boot",
-)
-for fact in (*FACTS, *MORE):
-    host.get_fact(fact, _sudo=True)
-for command in COMMANDS:
-    host.get_fact(server.Command, command=command, _sudo=True)
-assert host.get_fact(DebPackages, _sudo=True)
-""",
-    "patch": """\
-from pyinfra import host
-from pyinfra.facts.deb import DebPackages
-from pyinfra.operations import apt
-
-assert host.get_fact(DebPackages, _sudo=True)
-apt.update(_sudo=True)
-apt.dist_upgrade(_sudo=True)
-""",
-}
-
 
 FLEET = """\
 schema: wavemend.fleet/1
@@ -136,6 +72,7 @@ class Tool:
     name: str
     fill: Callable[[Path, LabInfo, Sequence[LabHost]], None]
     argv: Callable[[str], Sequence[str]]
+    kinds: tuple[str, ...] = ("scan", "patch")
     first: Mapping[str, str] = field(default_factory=dict)
     """What has to be done before a kind of run, and is not measured."""
 
@@ -226,6 +163,15 @@ def _tools(programs: Path) -> tuple[Tool, ...]:
                 *("inventory.py", f"{what}.py"),
             ),
         ),
+        Tool(
+            name="pyinfra, bare",
+            fill=_fill_pyinfra,
+            argv=lambda _: (
+                *(str(programs / "pyinfra"), "-y", "--parallel", str(AT_ONCE)),
+                *("inventory.py", "bare.py"),
+            ),
+            kinds=("patch",),
+        ),
     )
 
 
@@ -278,7 +224,7 @@ def _compare(
             tool.fill(place, info, info.hosts[:count])
     say(f"{HOSTS} real hosts ({info.profile}), {AT_ONCE} at once, against {' and '.join(RIVALS)}")
     say(f"load of this machine before: {os.getloadavg()[0]:.1f}, on {os.cpu_count()} cores")
-    _report(say, folder, tools, "scan")
+    _report(say, folder, [tool for tool in tools if "scan" in tool.kinds], "scan")
     # From here on the archive offers nothing newer.
     _on_all(info, "sudo sed -i '/security\\|wavemend-lab/d' /etc/apt/sources.list"
                   " && sudo apt-get -qq update")  # fmt: skip
@@ -300,7 +246,7 @@ def _report(say: Callable[[str], None], folder: Path, tools: Sequence[Tool], wha
                 cost = _cost(place, tool.argv(what))
                 costs.setdefault((tool.name, count), []).append(cost)
     ours = _best(costs[tools[0].name, HOSTS]), _each(costs, tools[0])
-    say(f"{what:9}     CPU s   wall s   MiB   CPU ms per further host   theirs / ours")
+    say(f"{what:12}     CPU s   wall s   MiB   CPU ms per further host   theirs / ours")
     for tool in tools:
         cost, each = _best(costs[tool.name, HOSTS]), _each(costs, tool)
         ratios = (
@@ -308,7 +254,7 @@ def _report(say: Callable[[str], None], folder: Path, tools: Sequence[Tool], wha
             f" memory {cost.mib / ours[0].mib:.1f}, CPU per host {each / ours[1]:.1f}"
         )
         say(
-            f"  {tool.name:10} {cost.cpu:6.2f}   {cost.wall:6.2f}  {cost.mib:4.0f}"
+            f"  {tool.name:13} {cost.cpu:6.2f}   {cost.wall:6.2f}  {cost.mib:4.0f}"
             f"   {each * 1e3:23.1f}   {ratios if tool is not tools[0] else ''}"
         )
 

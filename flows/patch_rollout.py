@@ -151,8 +151,10 @@ def _frozen_plan(
         return plan, opened
     names = [host.name for host in bench.fleet.members(key)]
     with tags(*labels_before(bench.fleet, key)):
-        looks = [after(opened, preflight, bench, name, lease.rollout_id) for name in names]
-        seen = ready_group(bench, lease.rollout_id, key.profile, settled(looks), looks)
+        with bench.hands.ledger.kept_open():
+            looks = [after(opened, preflight, bench, name, lease.rollout_id) for name in names]
+            found = settled(looks)
+        seen = ready_group(bench, lease.rollout_id, key.profile, found, looks)
         frozen = after(seen, freeze, bench, lease)
         plan = frozen.result()
     show_plan(plan)

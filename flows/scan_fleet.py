@@ -27,10 +27,11 @@ def scan_fleet(site: str = "default", tenant: str = "") -> State:
     bench = open_workbench(site)
     hosts = [host for host in bench.fleet.hosts if tenant in {"", host.tenant}]
     names, futures = [host.name for host in hosts], []
-    for host in hosts:
-        with tags(*((SIMULATED,) if host.simulated else ())):
-            futures.append(scan.submit(bench, host.name))
-    seen = [line_of(bench, name, future) for name, future in zip(names, futures, strict=True)]
+    with bench.hands.ledger.kept_open():
+        for host in hosts:
+            with tags(*((SIMULATED,) if host.simulated else ())):
+                futures.append(scan.submit(bench, host.name))
+        seen = [line_of(bench, name, future) for name, future in zip(names, futures, strict=True)]
     lines = [line for line, _ in seen]
     show_scan(lines)
     send_announcements(bench)  # a scan may be the first to judge by a new catalogue

@@ -17,6 +17,7 @@ from wavemend.execution.looks import look_and_record
 from wavemend.fleet import Fleet, RolloutKey
 from wavemend.hosts import Host
 from wavemend.ledger.intake import current_fleet
+from wavemend.ledger.store import Ledger
 from wavemend.observations import Look
 from wavemend.site import Site, hands_of
 
@@ -56,8 +57,10 @@ def _apply_fleet(site: Site, file: Path) -> None:
         apply_fleet(book, load_fleet(file), actor="bench", now=utc_now())
 
 
-def _look_at(fleet: Fleet, at_once: int, look: Callable[[Host], Look]) -> list[Look]:
-    with ThreadPoolExecutor(at_once) as pool:
+def _look_at(
+    ledger: Ledger, fleet: Fleet, at_once: int, look: Callable[[Host], Look]
+) -> list[Look]:
+    with ledger.kept_open(), ThreadPoolExecutor(at_once) as pool:
         looks = list(pool.map(look, fleet.hosts))
     for seen in looks:
         if seen.facts is None or not seen.facts.installed:
@@ -71,7 +74,7 @@ def _scan(site: Site, hands: Hands, fleet: Fleet, at_once: int) -> None:
     def scan(host: Host) -> Look:
         return look_and_record(hands, host, purpose="scan")[1]
 
-    _look_at(fleet, at_once, scan)
+    _look_at(hands.ledger, fleet, at_once, scan)
 
 
 def _patch(site: Site, hands: Hands, fleet: Fleet, at_once: int) -> None:
@@ -90,7 +93,7 @@ def _patch(site: Site, hands: Hands, fleet: Fleet, at_once: int) -> None:
         return preflight_host(hands, host, rollout)
 
     with hold(hands, rollout) as lease:
-        looks = _look_at(fleet, at_once, look)
+        looks = _look_at(hands.ledger, fleet, at_once, look)
         if unready := [seen.host for seen in looks if not judge_look(seen).ready]:
             sys.exit(f"not ready: {', '.join(unready)}")
         with hands.ledger.reading() as book:

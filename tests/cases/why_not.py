@@ -147,7 +147,6 @@ class World:
     def copied(self, folder: Path) -> "World":
         """Return the same world with a ledger of its own."""
         _empty(folder)
-        self.ledger.close()  # into the file, out of its log
         shutil.copy(self.folder / "ledger.db", folder / "ledger.db")
         if (self.folder / "STOP").exists():
             shutil.copy(self.folder / "STOP", folder / "STOP")

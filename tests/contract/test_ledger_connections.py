@@ -1,20 +1,22 @@
-"""Connections to a SQLite ledger stay open between transactions, and nothing is lost by it."""
+"""Work of many transactions keeps its connections to a SQLite ledger, and nothing is lost by it."""
 
-import gc
 import os
-import shutil
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
+from threading import Event
+from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlmodel import col, select
 
 from tests.cases.rollouts.build import NOON
 from wavemend.ledger import audit
 from wavemend.ledger.store import Ledger, open_ledger
+from wavemend.ledger.tables import AuditEventRow
 
 APPEND = """
 import sys
@@ -51,6 +53,12 @@ def open_files(path: Path) -> list[tuple[str, str]]:
     return [(number, name) for number, name in found if name.startswith(str(path))]
 
 
+def locks() -> int:
+    """Return how many locks this process has on files."""
+    lines = Path("/proc/locks").read_text().splitlines()
+    return sum(f" {os.getpid()} " in line for line in lines)
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "ledger.db"
@@ -61,16 +69,37 @@ def url(path: Path) -> str:
     return f"sqlite:///{path}"
 
 
-def test_a_hundred_transactions_open_the_file_once(url: str) -> None:
+def test_work_of_many_transactions_opens_the_file_once_and_leaves_nothing_open(
+    path: Path, url: str
+) -> None:
     ledger = open_ledger(url)
-    ledger.close()
-    opened: list[object] = []
-    event.listen(ledger._engine, "connect", lambda raw, _: opened.append(raw))
+    append(ledger, "before")
+    assert open_files(path) == []
 
-    for number in range(50):
-        append(ledger, f"w{number}")
-        assert writers(ledger)[-1] == f"w{number}"
-    assert len(opened) == 1
+    with ledger.kept_open():
+        append(ledger, "first")
+        opened = open_files(path)
+        for number in range(20):
+            append(ledger, f"w{number}")
+            assert writers(ledger)[-1] == f"w{number}"
+        assert open_files(path) == opened != []
+        with ledger.kept_open():
+            append(ledger, "inner")
+        assert open_files(path) == opened
+
+    assert open_files(path) == []
+    assert [file.name for file in path.parent.iterdir()] == ["ledger.db"]
+    assert writers(ledger)[-1] == "inner"
+
+
+def test_many_threads_at_once_each_get_a_connection(path: Path, url: str) -> None:
+    ledger = open_ledger(url)
+
+    with ledger.kept_open(), ThreadPoolExecutor(40) as pool:
+        list(pool.map(lambda number: append(ledger, f"w{number}"), range(80)))
+        list(pool.map(lambda _: writers(ledger), range(40)))
+    assert len(writers(ledger)) == 80
+    assert open_files(path) == []
 
 
 def test_what_was_written_survives_a_second_opening_and_the_end_of_another_process(
@@ -81,65 +110,150 @@ def test_what_was_written_survives_a_second_opening_and_the_end_of_another_proce
     The next process to end then takes itself for the last one, and removes the log under ours.
     """
     ledger = open_ledger(url)
-    append(ledger, "first")
-    open_ledger(url)
-    append_elsewhere(url, "second")
-    append(ledger, "third")
-    append_elsewhere(url, "fourth")
+    with ledger.kept_open():
+        append(ledger, "first")
+        held = locks()
+        open_ledger(url)
+        assert locks() == held > 0
+        append_elsewhere(url, "second")
+        append(ledger, "third")
+        append_elsewhere(url, "fourth")
 
-    assert writers(ledger) == ["first", "second", "third", "fourth"]
+        assert writers(ledger) == ["first", "second", "third", "fourth"]
     assert writers(open_ledger(url)) == ["first", "second", "third", "fourth"]
 
 
-@pytest.mark.parametrize("closed", [False, True], ids=["kept", "closed"])
-def test_a_ledger_put_in_the_place_of_one_that_is_in_use_is_the_one_used_from_then_on(
-    path: Path, url: str, closed: bool
+def test_nobody_opens_a_new_file_before_the_thread_that_made_it_has_closed_it(
+    path: Path, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ledger = open_ledger(url)
-    append(ledger, "of both")
+    is_closing, may_close, close = Event(), Event(), os.close
+
+    def slowly(handle: int) -> None:
+        is_closing.set()
+        assert may_close.wait(30)
+        close(handle)
+
+    monkeypatch.setattr("wavemend.ledger.store.os.close", slowly)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(open_ledger, url)
+        assert is_closing.wait(30)
+        second = pool.submit(open_ledger, url)
+        assert wait([second], timeout=0.5).done == set()
+        may_close.set()
+        append(first.result(), "olga")
+        assert writers(second.result()) == ["olga"]
+
+
+def exchange(path: Path, url: str) -> None:
+    """Put a copy of the ledger with a line of its own in the place of the one in use."""
     with sqlite3.connect(path) as live, sqlite3.connect(path.with_name("copy")) as copy:
         live.backup(copy)
     live.close()
     copy.close()
-    append(ledger, "of the lost one")
-    if closed:
-        ledger.close()
     for name in path.parent.glob("ledger.db*"):
         name.unlink()
     path.with_name("copy").chmod(0o600)
     path.with_name("copy").rename(path)
-
-    assert writers(ledger) == ["of both"]
-    append(ledger, "of the new one")
-    assert writers(open_ledger(url)) == ["of both", "of the new one"]
+    append_elsewhere(url, "of the copy")
 
 
-def test_a_forked_child_makes_connections_of_its_own_and_leaves_its_parents_alone(
+def test_a_ledger_put_in_the_place_of_one_in_use_is_the_one_used_from_then_on(
     path: Path, url: str
 ) -> None:
     ledger = open_ledger(url)
-    append(ledger, "parent")
-    opened: list[object] = []
-    event.listen(ledger._engine, "connect", lambda raw, _: opened.append(raw))
-    inherited = open_files(path)
+    with ledger.kept_open():
+        append(ledger, "of both")
+        exchange(path, url)
+
+        assert writers(ledger) == ["of both", "of the copy"]
+        append(ledger, "afterwards")
+    assert writers(open_ledger(url)) == ["of both", "of the copy", "afterwards"]
+
+
+def test_nobody_goes_on_in_a_log_that_somebody_removed(path: Path, url: str) -> None:
+    ledger = open_ledger(url)
+    with ledger.kept_open():
+        append(ledger, "before")
+        for name in ("ledger.db-wal", "ledger.db-shm"):
+            path.with_name(name).unlink()
+        append(ledger, "here")
+        append_elsewhere(url, "there")
+
+        assert writers(ledger)[-2:] == writers(open_ledger(url))[-2:] == ["here", "there"]
+
+
+def test_a_ledger_exchanged_while_it_is_being_opened_is_noticed(
+    path: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = open_ledger(url)
+    append(ledger, "of both")
+    connect, moments = sqlite3.connect, iter([True])
+
+    def and_exchange(*args: Any, **options: Any) -> sqlite3.Connection:
+        opened: sqlite3.Connection = connect(*args, **options)
+        opened.execute("SELECT count(*) FROM sqlite_master").fetchall()
+        if next(moments, False):
+            monkeypatch.setattr("wavemend.ledger.engine.sqlite3.connect", connect)
+            exchange(path, url)
+        return opened
+
+    with ledger.kept_open():
+        monkeypatch.setattr("wavemend.ledger.engine.sqlite3.connect", and_exchange)
+        assert writers(ledger) == ["of both", "of the copy"]
+        append(ledger, "afterwards")
+    assert writers(open_ledger(url)) == ["of both", "of the copy", "afterwards"]
+
+
+def test_a_result_that_somebody_still_holds_does_not_keep_the_next_transaction_in_the_past(
+    url: str,
+) -> None:
+    ledger = open_ledger(url)
+    with ledger.writing() as book:
+        for number in range(1200):
+            audit.append(book, NOON, f"w{number}", "test.event", "fleet")
+
+    with ledger.kept_open():
+        with ledger.reading() as book:
+            held = iter(book.connection().execute(select(col(AuditEventRow.actor))))
+            next(held)
+        append_elsewhere(url, "newer")
+
+        with ledger.reading() as book:
+            newest = select(AuditEventRow.actor).order_by(col(AuditEventRow.seq).desc())
+            assert book.exec(newest.limit(1)).one() == "newer"
+        append(ledger, "newest")
+        assert held is not None
+
+
+def test_a_forked_child_loses_nothing_when_its_parent_is_gone(url: str) -> None:
+    """SQLite's locks belong to a process; its tables, inherited, would say the child has them."""
+    ledger = open_ledger(url)
+    to_child, from_child = os.pipe(), os.pipe()
 
     def in_child() -> None:
         append(ledger, "child")
-        gc.collect()
-        assert len(opened) == 1
-        assert set(open_files(path)) > set(inherited), "SQLite forbids closing them here"
-        assert writers(ledger) == ["parent", "child"]
+        assert locks() > 0
+        os.write(from_child[1], b"x")
+        os.read(to_child[0], 1)
+        append(ledger, "child again")
 
-    assert forked(in_child) == 0
-    append(ledger, "parent again")
+    with ledger.kept_open():
+        append(ledger, "parent")
+        pid = forked(in_child)
+        os.close(from_child[1])
+        assert os.read(from_child[0], 1) == b"x", "the child has written, with locks of its own"
+        append(ledger, "parent again")
     append_elsewhere(url, "another")
+    os.write(to_child[1], b"x")
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 
-    assert writers(ledger) == ["parent", "child", "parent again", "another"]
+    expected = ["parent", "child", "parent again", "another", "child again"]
+    assert writers(open_ledger(url)) == expected
     ledger.check()
 
 
 def forked(work: Callable[[], None]) -> int:
-    """Run something in a child of this process; return its exit status."""
+    """Begin something in a child of this process; return its pid."""
     pid = os.fork()
     if pid == 0:
         try:
@@ -147,38 +261,16 @@ def forked(work: Callable[[], None]) -> int:
         except BaseException:  # noqa: BLE001 - nothing of the child may reach pytest
             os._exit(1)
         os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-
-
-def test_a_ledger_that_nobody_has_any_more_leaves_no_file_open_and_no_log(
-    path: Path, url: str
-) -> None:
-    ledger = open_ledger(url)
-    append(ledger, "olga")
-    assert open_files(path) != []
-
-    del ledger
-    assert open_files(path) == []
-    assert [file.name for file in path.parent.iterdir()] == ["ledger.db"]
+    return pid
 
 
 def test_a_backup_as_documented_is_whole_while_the_ledger_is_in_use(path: Path, url: str) -> None:
     ledger = open_ledger(url)
-    append(ledger, "olga")
     text = (Path(__file__).parents[2] / "docs/how-to/restore-the-ledger.md").read_text()
     (command,) = [block for block in text.split("```") if "backup(" in block]
-    subprocess.run(["sh", "-ec", command.removeprefix("sh")], check=True, cwd=path.parent)
+    with ledger.kept_open():
+        append(ledger, "olga")
+        subprocess.run(["sh", "-ec", command.removeprefix("sh")], check=True, cwd=path.parent)
 
     copy = path.with_name("ledger-monday.db")
     assert writers(open_ledger(f"sqlite:///{copy}")) == ["olga"]
-
-
-def test_a_copy_of_the_file_alone_is_whole_once_the_ledger_is_closed(path: Path, url: str) -> None:
-    ledger = open_ledger(url)
-    append(ledger, "olga")
-    ledger.close()
-    shutil.copy(path, path.with_name("copy.db"))
-
-    assert writers(open_ledger(f"sqlite:///{path.with_name('copy.db')}")) == ["olga"]
-    append(ledger, "after closing")
-    assert writers(ledger) == ["olga", "after closing"]

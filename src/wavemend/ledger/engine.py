@@ -1,8 +1,8 @@
-"""Connections to the ledger's database: how they are made, kept, and given up.
+"""Connections to the ledger's database: one for each transaction, or kept open for a while.
 
-A SQLite ledger keeps its connections open between transactions. Opening the file takes longer than
-writing a row does, and whoever closes the last connection copies the whole write-ahead log back
-into the file: with a connection for each transaction, each of them would do so.
+Opening a SQLite file takes longer than writing a row does, and whoever closes the last connection
+copies the whole write-ahead log back into it: with a connection for each transaction, each of them
+does so. Work of many transactions keeps its connections, and gives them up when it ends.
 """
 
 import os
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine, event, make_url
+from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import NullPool, Pool, QueuePool
 from sqlmodel import create_engine
@@ -22,19 +23,19 @@ BUSY_SECONDS = 30.0
 """How long a writer waits for another one; transactions take milliseconds."""
 
 _KEPT = 4
-"""Connections that stay open in a process. More at once are made when more threads read."""
+"""Connections that stay open at once. More are made while more threads are in transactions."""
 
-_MADE: "weakref.WeakSet[Engine]" = weakref.WeakSet()
+_KEEPING: "weakref.WeakSet[Engine]" = weakref.WeakSet()
 
 _INHERITED: list[Pool] = []
-"""In a forked child its parent's connections, never used and never closed: SQLite forbids both, for
-its locks belong to a process."""
+"""What a forked child has of its parent's connections: never used, and never closed there."""
 
 
-def ledger_engine(url: str) -> Engine:
-    """Return the engine of a ledger's URL. Raises LedgerError for a database it cannot be kept in.
+def ledger_engine(url: str, *, keep: bool = False) -> Engine:
+    """Return an engine for a ledger's URL. Raises LedgerError for a database it cannot be kept in.
 
-    PostgreSQL has no pool here: a server that restarts or fails over leaves no dead connections.
+    `keep`: connections stay open until the engine is disposed of. Never for PostgreSQL: a server
+    that restarts or fails over would leave dead ones.
     """
     parsed = make_url(url)
     if parsed.drivername.startswith("postgresql"):
@@ -43,43 +44,78 @@ def ledger_engine(url: str) -> Engine:
         raise LedgerError(
             f"a ledger cannot be kept in {parsed.drivername}", hint="use sqlite: or postgresql:"
         )
-    engine = create_engine(
-        parsed,
-        poolclass=QueuePool,
-        pool_size=_KEPT,
-        max_overflow=-1,
-        connect_args={"timeout": BUSY_SECONDS},
-    )
-    file = Path(parsed.database or "")
+    pool: dict[str, Any] = {"poolclass": NullPool}
+    if keep:
+        pool = {"poolclass": QueuePool, "pool_size": _KEPT, "max_overflow": -1}
+    engine = create_engine(parsed, connect_args={"timeout": BUSY_SECONDS}, **pool)
 
     @event.listens_for(engine, "connect")
-    def _prepare(connection: sqlite3.Connection, record: Any) -> None:
+    def _prepare(connection: sqlite3.Connection, _record: Any) -> None:
         connection.isolation_level = None  # BEGIN is ours to say
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-            connection.execute(f"PRAGMA {pragma}")
-        record.info["file"] = _identity(file)
+            connection.execute(f"PRAGMA {pragma}").close()
 
-    @event.listens_for(engine, "checkout")
-    def _is_still_there(_connection: sqlite3.Connection, record: Any, _proxy: object) -> None:
-        if record.info["file"] != _identity(file):
-            raise DisconnectionError  # another file is there now: a backup; SQLAlchemy opens it
-
-    _MADE.add(engine)
+    if keep:
+        _watch_over(engine, Path(parsed.database or ""))
     return engine
 
 
-def _identity(file: Path) -> tuple[int, int] | None:
-    try:
-        status = file.stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
+def _watch_over(engine: Engine, file: Path) -> None:
+    """Let a connection that is used again be as good as a new one."""
+
+    @event.listens_for(engine, "do_connect")
+    def _open(_dialect: Dialect, record: Any, args: Any, options: Any) -> sqlite3.Connection:
+        # Named before it is opened: what takes its place meanwhile is then another one.
+        record.info["file"] = _identity(file)[:1]
+        record.info["cursors"] = weakref.WeakSet()
+        opened: sqlite3.Connection = sqlite3.connect(*args, **options)
+        return opened
+
+    @event.listens_for(engine, "checkout")
+    def _is_still_there(_connection: sqlite3.Connection, record: Any, _proxy: object) -> None:
+        before, now = record.info["file"], _identity(file)
+        if len(before) == 1:  # its log is there since it was opened
+            before = record.info["file"] = before + now[1:]
+        if before != now:
+            raise DisconnectionError  # a backup is in its place: SQLAlchemy opens that one
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def _note(connection: Any, cursor: sqlite3.Cursor, *_others: Any) -> None:
+        connection.connection.info["cursors"].add(cursor)
+
+    @event.listens_for(engine, "checkin")
+    def _end(_connection: sqlite3.Connection | None, record: Any) -> None:
+        # Somebody may hold an unfinished result, in an exception's frames perhaps. Its statement
+        # would outlive the ROLLBACK, and the next transaction would see what was true then.
+        for cursor in list(record.info.get("cursors", ())):
+            cursor.close()
+
+    _KEEPING.add(engine)
+
+
+def _identity(file: Path) -> tuple[tuple[int, int], ...]:
+    """Return what tells a ledger's file and its log's index from others in their places."""
+    found = []
+    for path in (file, Path(f"{file}-shm")):
+        try:
+            status = path.stat()
+        except OSError:
+            found.append((0, 0))
+        else:
+            found.append((status.st_dev, status.st_ino))
+    return tuple(found)
+
+
+def _close_idle() -> None:
+    """Before a fork: SQLite's locks belong to a process, and its tables would say they are held."""
+    for engine in list(_KEEPING):
+        engine.dispose()
 
 
 def _leave_to_the_parent() -> None:
-    for engine in list(_MADE):
+    for engine in list(_KEEPING):
         _INHERITED.append(engine.pool)
         engine.dispose(close=False)
 
 
-os.register_at_fork(after_in_child=_leave_to_the_parent)
+os.register_at_fork(before=_close_idle, after_in_child=_leave_to_the_parent)

@@ -8,13 +8,12 @@ on the same old state.
 import contextlib
 import os
 import stat
-import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 
-from sqlalchemy import Connection, event, inspect, make_url, text
+from sqlalchemy import Connection, Engine, event, inspect, make_url, text
 from sqlalchemy.exc import DatabaseError, DataError, IntegrityError, ProgrammingError
 from sqlmodel import Session
 
@@ -30,22 +29,44 @@ TURN_SECONDS = 120.0
 _TURNS: dict[str, Lock] = {}
 _TURNS_LOCK = Lock()
 
+_CREATING = Lock()
+"""Held until a new file is closed: no other thread's connection is open yet that would suffer."""
+
 _WRITERS_LOCK = 0x77617665
 """Advisory lock that serialises writers on PostgreSQL as BEGIN IMMEDIATE does on SQLite."""
 
 
 class Ledger:
-    """An open ledger. Cheap to make; its connections are closed with it, or with the process."""
+    """An open ledger. Cheap to make; holds no connection between transactions, unless told to."""
 
     def __init__(self, url: str, tenant: str = "") -> None:
         self.url = url
         self._engine = ledger_engine(url)
-        weakref.finalize(self, self._engine.dispose)
         self._tenant = tenant
+        self._kept: Engine | None = None
+        self._keepers = 0
+        self._keeping = Lock()
 
-    def close(self) -> None:
-        """Close the connections kept so far; the next transaction opens one anew."""
-        self._engine.dispose()
+    @contextmanager
+    def kept_open(self) -> Iterator[None]:
+        """Keep connections open between the transactions of the block: work that takes many.
+
+        Not while waiting for hours: who puts a backup in its place expects nobody at the file.
+        """
+        if self._engine.dialect.name != "sqlite":
+            yield
+            return
+        with self._keeping:
+            self._keepers += 1
+            self._kept = self._kept or ledger_engine(self.url, keep=True)
+        try:
+            yield
+        finally:
+            with self._keeping:
+                self._keepers -= 1
+                done, self._kept = (None, self._kept) if self._keepers else (self._kept, None)
+            if done is not None:
+                done.dispose()
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
@@ -95,7 +116,10 @@ class Ledger:
 
     @contextmanager
     def _session(self) -> Iterator[Session]:
-        with _in_our_words(self.url), Session(self._engine, expire_on_commit=False) as session:
+        with (
+            _in_our_words(self.url),
+            Session(self._kept or self._engine, expire_on_commit=False) as session,
+        ):
             if self._tenant:
                 restrict(session, self._tenant)
             yield session
@@ -176,7 +200,7 @@ def _guard_file(name: str | None) -> None:
     path = Path(name)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with contextlib.suppress(FileExistsError):
+        with _CREATING, contextlib.suppress(FileExistsError):
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         mode = stat.S_IMODE(path.stat().st_mode)
     except OSError as error:

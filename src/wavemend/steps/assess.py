@@ -205,19 +205,20 @@ def reassess_fleet(hands: Hands, assessor: Assessor) -> Reassessed:
         newest, judged = newest_seen_scans(book), judged_hosts(book)
     unseen: list[str] = []
     unchanged = 0
-    for host in assessor.fleet.hosts:
-        scan_id = newest.get(host.name)
-        if scan_id is None:
-            unseen.append(host.name)
-            continue
-        before = judged.get(host.name)
-        if before is not None and _is_same(before, scan_id, assessor, hands.clock()):
-            unchanged += 1
-            continue
-        with hands.ledger.reading() as book:
-            look = look_of_scan(book, scan_id)
-        if look is not None:
-            assess_look(hands, assessor, host, scan_id, look)
+    with hands.ledger.kept_open():
+        for host in assessor.fleet.hosts:
+            scan_id = newest.get(host.name)
+            if scan_id is None:
+                unseen.append(host.name)
+                continue
+            before = judged.get(host.name)
+            if before is not None and _is_same(before, scan_id, assessor, hands.clock()):
+                unchanged += 1
+                continue
+            with hands.ledger.reading() as book:
+                look = look_of_scan(book, scan_id)
+            if look is not None:
+                assess_look(hands, assessor, host, scan_id, look)
     return Reassessed(
         hosts=len(assessor.fleet.hosts),
         unseen=tuple(unseen),

@@ -113,7 +113,9 @@ def freeze_plan(
     hands: Hands, lease: Lease, row: RolloutRow, fleet: Fleet, assessor: Assessor
 ) -> Plan:
     """Store the findings and the plan of a rollout, in one transaction; return the plan."""
-    weighed = [weigh(hands, host, assessor, lease.rollout_id) for host in members_of(row, fleet)]
+    with hands.ledger.kept_open():
+        hosts = members_of(row, fleet)
+        weighed = [weigh(hands, host, assessor, lease.rollout_id) for host in hosts]
     intelligence = assessor.intelligence
     with hands.ledger.reading() as book:
         accepted = is_accepted(book, row.id)

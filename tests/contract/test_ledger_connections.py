@@ -1,6 +1,7 @@
 """Work of many transactions keeps its connections to a SQLite ledger, and nothing is lost by it."""
 
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 from sqlmodel import col, select
 
 from tests.cases.rollouts.build import NOON
+from wavemend.errors import LedgerError
 from wavemend.ledger import audit
 from wavemend.ledger.store import Ledger, open_ledger
 from wavemend.ledger.tables import AuditEventRow
@@ -27,6 +29,13 @@ from wavemend.ledger.store import open_ledger
 with open_ledger(sys.argv[1]).writing() as book:
     audit.append(book, datetime.now(UTC), sys.argv[2], "test.event", "fleet")
 """
+
+
+LONG = """
+WITH RECURSIVE c AS (SELECT 1 AS x UNION ALL SELECT x + 1 FROM c LIMIT 3000000)
+SELECT count(*) FROM c
+"""
+"""Half a second of one statement."""
 
 
 def append(ledger: Ledger, who: str) -> None:
@@ -223,6 +232,79 @@ def test_a_result_that_somebody_still_holds_does_not_keep_the_next_transaction_i
             assert book.exec(newest.limit(1)).one() == "newer"
         append(ledger, "newest")
         assert held is not None
+
+
+def test_a_transaction_that_outlasts_the_block_leaves_nothing_open_either(
+    path: Path, url: str
+) -> None:
+    ledger = open_ledger(url)
+    append(ledger, "olga")
+    is_reading, may_end = Event(), Event()
+
+    def read() -> int:
+        with ledger.reading() as book:
+            is_reading.set()
+            assert may_end.wait(30)
+            return audit.head(book).events
+
+    with ThreadPoolExecutor(1) as pool:
+        with ledger.kept_open():
+            reading = pool.submit(read)
+            assert is_reading.wait(30)
+        may_end.set()
+        assert reading.result() == 1
+        assert open_files(path) == []
+
+
+def test_an_interrupt_in_a_statement_stays_an_interrupt(url: str) -> None:
+    ledger = open_ledger(url)
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    def read_long() -> None:
+        with ledger.reading() as book:
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
+            book.connection().exec_driver_sql(LONG).fetchall()
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with ledger.kept_open():
+            with pytest.raises(KeyboardInterrupt):
+                read_long()
+            append(ledger, "afterwards")
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert writers(ledger) == ["afterwards"]
+
+
+def test_a_file_that_is_gone_is_an_error_in_our_own_words_and_none_is_made(
+    path: Path, url: str
+) -> None:
+    ledger = open_ledger(url)
+    with ledger.kept_open():
+        append(ledger, "olga")
+        for file in path.parent.glob("ledger.db*"):
+            file.unlink()
+        with pytest.raises(LedgerError, match="cannot be used: its file is gone"):
+            append(ledger, "nobody")
+        assert not path.exists()
+
+
+def test_a_relative_path_means_the_same_file_wherever_the_process_goes(
+    path: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_ledger(url)
+    elsewhere = path.parent / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "ledger.db").touch()
+    monkeypatch.chdir(path.parent)
+    ledger = Ledger("sqlite:///ledger.db")
+    with ledger.kept_open():
+        monkeypatch.chdir(elsewhere)
+        append(ledger, "of both")
+        exchange(path, url)
+        assert writers(ledger) == ["of both", "of the copy"]
 
 
 def test_a_forked_child_loses_nothing_when_its_parent_is_gone(url: str) -> None:

@@ -56,7 +56,7 @@ def ledger_engine(url: str, *, keep: bool = False) -> Engine:
             connection.execute(f"PRAGMA {pragma}").close()
 
     if keep:
-        _watch_over(engine, Path(parsed.database or ""))
+        _watch_over(engine, Path(parsed.database or "").absolute())
     return engine
 
 
@@ -66,17 +66,20 @@ def _watch_over(engine: Engine, file: Path) -> None:
     @event.listens_for(engine, "do_connect")
     def _open(_dialect: Dialect, record: Any, args: Any, options: Any) -> sqlite3.Connection:
         # Named before it is opened: what takes its place meanwhile is then another one.
-        record.info["file"] = _identity(file)[:1]
-        record.info["cursors"] = weakref.WeakSet()
+        its, _ = _identity(file)
+        if its == _GONE:
+            raise sqlite3.OperationalError("its file is gone")  # SQLite would make an empty one
         opened: sqlite3.Connection = sqlite3.connect(*args, **options)
+        record.info.update(file=its, cursors=weakref.WeakSet())
         return opened
+
+    @event.listens_for(engine, "connect")
+    def _name_its_log(_connection: sqlite3.Connection, record: Any) -> None:
+        record.info["log"] = _identity(file)[1]  # there since its journal mode was asked for
 
     @event.listens_for(engine, "checkout")
     def _is_still_there(_connection: sqlite3.Connection, record: Any, _proxy: object) -> None:
-        before, now = record.info["file"], _identity(file)
-        if len(before) == 1:  # its log is there since it was opened
-            before = record.info["file"] = before + now[1:]
-        if before != now:
+        if (record.info["file"], record.info["log"]) != _identity(file):
             raise DisconnectionError  # a backup is in its place: SQLAlchemy opens that one
 
     @event.listens_for(engine, "before_cursor_execute")
@@ -84,7 +87,9 @@ def _watch_over(engine: Engine, file: Path) -> None:
         connection.connection.info["cursors"].add(cursor)
 
     @event.listens_for(engine, "checkin")
-    def _end(_connection: sqlite3.Connection | None, record: Any) -> None:
+    def _end(connection: sqlite3.Connection | None, record: Any) -> None:
+        if connection is None:
+            return  # given up already: an interrupt came in the middle of a statement
         # Somebody may hold an unfinished result, in an exception's frames perhaps. Its statement
         # would outlive the ROLLBACK, and the next transaction would see what was true then.
         for cursor in list(record.info.get("cursors", ())):
@@ -93,23 +98,26 @@ def _watch_over(engine: Engine, file: Path) -> None:
     _KEEPING.add(engine)
 
 
-def _identity(file: Path) -> tuple[tuple[int, int], ...]:
+_GONE = (0, 0)
+
+
+def _identity(file: Path) -> tuple[tuple[int, int], tuple[int, int]]:
     """Return what tells a ledger's file and its log's index from others in their places."""
-    found = []
-    for path in (file, Path(f"{file}-shm")):
-        try:
-            status = path.stat()
-        except OSError:
-            found.append((0, 0))
-        else:
-            found.append((status.st_dev, status.st_ino))
-    return tuple(found)
+    return _inode(file), _inode(Path(f"{file}-shm"))
+
+
+def _inode(path: Path) -> tuple[int, int]:
+    try:
+        status = path.stat()
+    except OSError:
+        return _GONE
+    return status.st_dev, status.st_ino
 
 
 def _close_idle() -> None:
     """Before a fork: SQLite's locks belong to a process, and its tables would say they are held."""
     for engine in list(_KEEPING):
-        engine.dispose()
+        engine.pool.dispose()  # this pool, which those in use now come back to, stays the engine's
 
 
 def _leave_to_the_parent() -> None:

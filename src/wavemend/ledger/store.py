@@ -62,11 +62,29 @@ class Ledger:
         try:
             yield
         finally:
-            with self._keeping:
-                self._keepers -= 1
-                done, self._kept = (None, self._kept) if self._keepers else (self._kept, None)
-            if done is not None:
-                done.dispose()
+            self._let_go()
+
+    @contextmanager
+    def _in_use(self) -> Iterator[Engine]:
+        """Yield the engine for a transaction; one that outlasts the block keeps it to its end.
+
+        Else its connection would come back when nobody is there any more to close it.
+        """
+        with self._keeping:
+            kept = self._kept
+            self._keepers += kept is not None
+        try:
+            yield kept or self._engine
+        finally:
+            if kept is not None:
+                self._let_go()
+
+    def _let_go(self) -> None:
+        with self._keeping:
+            self._keepers -= 1
+            done, self._kept = (None, self._kept) if self._keepers else (self._kept, None)
+        if done is not None:
+            done.dispose()
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
@@ -118,7 +136,8 @@ class Ledger:
     def _session(self) -> Iterator[Session]:
         with (
             _in_our_words(self.url),
-            Session(self._kept or self._engine, expire_on_commit=False) as session,
+            self._in_use() as engine,
+            Session(engine, expire_on_commit=False) as session,
         ):
             if self._tenant:
                 restrict(session, self._tenant)

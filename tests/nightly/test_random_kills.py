@@ -9,8 +9,13 @@ import os
 import random
 from pathlib import Path
 
+import pytest
+
 from tests.contract.crash_places import Fate, read_log
 from tests.contract.crash_world import CrashWorld
+
+# The bound of other tests is a third of what three hundred kills take.
+pytestmark = pytest.mark.timeout(3600)
 
 KILLS = int(os.environ.get("WAVEMEND_KILLS", "300"))
 KILLS_PER_ROLLOUT = 25

@@ -129,6 +129,62 @@ def test_a_row_that_cannot_be_read_is_said() -> None:
     assert table.unread == (" foo x86_64",)
 
 
+YUM_SKIPPED = """
+Installing group/module packages:
+ group-member               x86_64   1.0-1.el7              base                 22 k
+Updating:
+ zlib                       x86_64   1.2.7-99.el7           updates              90 k
+Skipped (dependency problems):
+ glibc                      x86_64   2.17-999.el7           updates             3.6 M
+ a-name-that-takes-all-the-room-of-its-column
+                            x86_64   1.0-1.el7              updates             3.6 M
+
+Transaction Summary
+"""
+
+
+def test_what_is_skipped_or_stands_below_an_unknown_heading_is_not_of_the_one_before() -> None:
+    table = read_table(YUM_SKIPPED.split("\n"))
+
+    assert [row.package.name for row in table.under("Updating")] == ["zlib"]
+    assert [row.package.name for row in table.incoming] == ["group-member", "zlib"]
+    assert len(table.under("Skipped (dependency problems)")) == 2
+    assert table.unread == ()
+
+
+DNF4_STREAMS = """
+Upgrading:
+ webserver                  x86_64   1.14.1-9.module+el8    appstream           570 k
+Enabling module streams:
+ webserver                           1.14
+ interpreter                         5.26
+Skipping packages with conflicts:
+(add '--best --allowerasing' to command line to force their upgrade):
+ container-engine           x86_64   3:19.03.5-3.el7        vendor-stable        24 M
+
+Transaction Summary
+"""
+
+
+def test_module_streams_that_would_be_enabled_are_named() -> None:
+    table = read_table(DNF4_STREAMS.split("\n"))
+
+    assert table.streams == ("webserver:1.14", "interpreter:5.26")
+    assert [row.package.name for row in table.incoming] == ["webserver"]
+    assert table.unread == ()
+
+
+def test_a_row_of_an_architecture_that_nobody_knew_is_a_row() -> None:
+    rows = ["bash.x86_64_v2  5.2.26-6.el10  baseos", "zlib.future64  1:1.3-1.el12  baseos"]
+    listing = read_listing([*rows, "zip.future64  3.0-1", "mirrors.example.org is slow today"])
+
+    assert [(row.package.name, row.package.arch) for row in listing.updates] == [
+        ("bash", "x86_64_v2"),
+        ("zlib", "future64"),
+    ]
+    assert listing.unread == ("zip.future64  3.0-1",)
+
+
 RHEL8 = """
 Updating Subscription Management repositories.
 RHSA-2024:3344 Important/Sec. glibc-2.28-251.el8_10.2.x86_64
@@ -148,6 +204,12 @@ Name                   Type     Severity                 Package              Is
 FEDORA-2024-0d1c5a7f1b security Important xz-5.6.3-2.fc41.x86_64 2024-11-02 02:11:45
 FEDORA-2024-aaaaaaaaaa bugfix   None    bash-5.2.32-1.fc41.x86_64 2024-11-02 02:11:45
 """
+FEDORA40_NARROW = """
+Name                   Type Severity               Package              Issued
+FEDORA-2024-0d1c5a7f1b secu Importan xz-5.6.3-2.fc40.x86_64 2024-11-02 02:11:45
+FEDORA-2024-aaaaaaaaaa bugf None   bash-5.2.32-1.fc40.x86_64 2024-11-02 02:11:45
+FEDORA-2024-bbbbbbbbbb unsp         zip-3.0-41.fc40.x86_64 2024-11-02 02:11:45
+"""
 
 
 @pytest.mark.parametrize(
@@ -156,8 +218,9 @@ FEDORA-2024-aaaaaaaaaa bugfix   None    bash-5.2.32-1.fc41.x86_64 2024-11-02 02:
         (RHEL8, ["glibc", "kernel-core", "sudo", "screen", "nodejs"], 3),
         (OL6, ["libgcc", "irqbalance"], 1),
         (FEDORA41, ["xz", "bash"], 1),
+        (FEDORA40_NARROW, ["xz", "bash", "zip"], 1),
     ],
-    ids=["rhel8", "oracle-linux-6", "fedora41"],
+    ids=["rhel8", "oracle-linux-6", "fedora41", "fedora40-narrow"],
 )
 def test_advisory_lists_are_read_in_every_form(text: str, names: list[str], secure: int) -> None:
     rows, unread = read_advisories([line for line in text.split("\n") if line])

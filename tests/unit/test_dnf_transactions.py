@@ -67,6 +67,15 @@ def test_a_refusal_names_its_cause(tool: str, name: str, words: str) -> None:
     assert transaction.installs == ()
 
 
+def test_an_update_that_would_enable_a_module_stream_is_refused() -> None:
+    answer = recorded("dnf4", "rehearse-as-planned")
+    streams = b"Enabling module streams:\n webserver      1.14\n\nTransaction Summary"
+    odd = answer.replace(b"\nTransaction Summary", b"\n" + streams)
+
+    refusal = MANAGERS["dnf4"].rehearse(Replies(odd), [target("a")], deadline=60).refusal
+    assert refusal == "it would enable the module streams webserver:1.14"
+
+
 @every_tool
 def test_an_older_version_is_never_taken_for_an_update(tool: str) -> None:
     transaction = rehearsed(tool, "downgrade")
@@ -218,6 +227,67 @@ def test_a_package_that_refused_is_still_where_it_was_with_its_scripts_words(too
     assert refused.detail.startswith("still at 1.0-1.el9: ")
     assert "%prein(wm-prefails-2.0-1.el9.noarch) scriptlet failed" in refused.detail
     assert found["wm-fine"].outcome is PackageOutcome.INSTALLED
+
+
+# In the words of public threads: dnf4 on RHEL 8 and Fedora, yum on CentOS 7, dnf5 on Fedora 42.
+REASONS = [
+    (
+        "Error: Transaction test error:\n"
+        "  file /etc/fine.cnf from install of wm-fine-2.0-1.el9.noarch conflicts with file from"
+        " package wm-config-1.0-1.el9.noarch\n\n",
+        "file /etc/fine.cnf from install of wm-fine-2.0-1.el9.noarch conflicts with file",
+    ),
+    (
+        "Transaction failed: Rpm transaction failed.\n"
+        "  - file /lib from install of wm-fine-2.0-1.el9.noarch conflicts with file from package"
+        " filesystem-3.18-42.fc42.x86_64\n",
+        "- file /lib from install of wm-fine-2.0-1.el9.noarch conflicts",
+    ),
+    (
+        "Error: Transaction test error:\n"
+        "  installing package wm-fine-2.0-1.el9.noarch needs 25MB more space on the /boot"
+        " filesystem\n\nError Summary\n-------------\nDisk Requirements:\n"
+        "   At least 25MB more space needed on the /boot filesystem.\n",
+        "installing package wm-fine-2.0-1.el9.noarch needs 25MB more space on the /boot",
+    ),
+    (
+        "Transaction check error:\n"
+        "  installing package zoo-1.0-1.el7.noarch needs 9MB on the / filesystem\n\n"
+        "Error Summary\n-------------\nDisk Requirements:\n"
+        "  At least 9MB more space needed on the / filesystem.\n",
+        "At least 9MB more space needed on the / filesystem.",
+    ),
+    (
+        "Transaction check error:\n  package wm-fine-3.0-1.el7.x86_64 (which is newer than"
+        " wm-fine-2.0-1.el7.i686) is already installed\n\nError Summary\n-------------\n",
+        "package wm-fine-3.0-1.el7.x86_64 (which is newer than",
+    ),
+    (
+        "Transaction check error:\n  file /etc/a from install of zoo-1.0-1.el7.noarch conflicts"
+        " with file from package abc-1.0-1.el7.noarch\n\nError Summary\n-------------\n",
+        "file /etc/a from install of zoo-1.0-1.el7.noarch conflicts with file",
+    ),
+    (
+        "Public key for wm-fine-2.0-1.el9.noarch.rpm is not installed. Failing package is:"
+        " wm-fine-2.0-1.el9.noarch\n GPG Keys are configured as: file:///etc/pki/key\n"
+        "Error: GPG check FAILED\n",
+        "Public key for wm-fine-2.0-1.el9.noarch.rpm is not installed.",
+    ),
+    (
+        "Transaction failed: Signature verification failed.\n"
+        'PGP check for package "wm-fine-2.0-1.el9.noarch" (/var/cache/a.rpm) from repo "lab"'
+        " has failed: Problem occurred when opening the package.\n",
+        'PGP check for package "wm-fine-2.0-1.el9.noarch"',
+    ),
+]
+
+
+@pytest.mark.parametrize(("log", "words"), REASONS)
+def test_why_rpm_refused_a_transaction_is_said_in_its_own_words(log: str, words: str) -> None:
+    ended = JobEnd(exit_status=1, log=b"wavemend-tool dnf4\n" + log.encode())
+    (result,) = judged("dnf4", [target("wm-fine")], ended).values()
+
+    assert result.detail.startswith(f"still at 1.0-1.el9: {words}")
 
 
 @every_tool

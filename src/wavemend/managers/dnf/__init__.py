@@ -134,6 +134,8 @@ def _refusal(section: Section, table: Table) -> str:
         return _last_words(section)
     if table.unread:
         return f"its answer could not be read: {table.unread[0]!r}"
+    if table.streams:
+        return f"it would enable the module streams {', '.join(table.streams)}"
     if down := table.under("Downgrading"):
         return f"it would downgrade {', '.join(sorted(row.package.name for row in down))}"
     return ""

@@ -50,19 +50,15 @@ dependencies() {
 # Updates that are listed, and not among those that come without any other package.
 not_plain() {
   awk '
-    /^--- plain/ { plain = 1; section = ""; next }
-    !plain && /^Obsoleting/ { done = 1 }
-    !plain && !done {
-      line = $0
-      if (NF == 1) { kept = $1; next } # yum breaks long lines
-      if (kept != "" && line ~ /^ /) line = kept line
-      kept = ""
-      n = split(line, word, " ")
-      dot = match(word[1], /\.[a-z0-9_]+$/)
-      if (n < 3 || !dot) next
+    function take(row, word, dot) {
+      if (split(row, word, " ") < 3 || !(dot = match(word[1], /\.[a-z0-9_]+$/))) return
       sub(/^0:/, "", word[2])
       listed[++count] = substr(word[1], 1, dot - 1) "-" word[2] substr(word[1], dot)
     }
+    !plain && !/^ / { if (!done) take(row); row = "" }
+    /^--- plain/ { plain = 1; section = ""; next }
+    !plain && /^Obsoleting/ { done = 1 }
+    !plain { row = row $0 } # yum and dnf4 break long lines, once or twice
     plain && /^[^ ]/ { section = $1 }
     plain && /^ [^ ]/ && NF < 3 { kept = $0; next }
     plain && /^  / && kept != "" { $0 = kept $0; kept = "" }

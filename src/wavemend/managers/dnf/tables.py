@@ -28,14 +28,16 @@ class Listing:
     unread: tuple[str, ...]
 
 
-_ARCH = r"(?:noarch|x86_64|i[3-6]86|aarch64|ppc64le|s390x|armv7hl|riscv64|src)"
-_DOTTED = re.compile(rf"(?P<name>\S+)\.(?P<arch>{_ARCH})")
+_DOTTED = re.compile(r"(?P<name>\S+)\.(?P<arch>[a-z0-9_]+)")
+_KNOWN = re.compile(r"noarch|x86_64(?:_v[2-4])?|i[3-6]86|aarch64|ppc64le|s390x|armv7hl|riscv64|src")
+_EVR = re.compile(r"(?:[0-9]+:)?[^-:\s]+-[^-:\s]+")
 
 
 def read_listing(lines: Sequence[str]) -> Listing:
     """Read `check-update`; what it lists below "Obsoleting Packages" is told by a simulation.
 
-    Lines that do not begin with a package are sentences: titles, and what plugins have to say.
+    Lines that do not begin with a package are sentences: titles, and what plugins have to say. A
+    package is told by its version too: no list of architectures knows the next one.
     """
     updates, unread = [], []
     for line in _joined(lines):
@@ -43,10 +45,11 @@ def read_listing(lines: Sequence[str]) -> Listing:
             break
         words = line.split()
         named = _DOTTED.fullmatch(words[0])
-        if named and len(words) == 3:
+        versioned = len(words) > 1 and _EVR.fullmatch(words[1])
+        if named and versioned and len(words) == 3:
             package = Target(name=named["name"], arch=named["arch"], version=plain_evr(words[1]))
             updates.append(Listed(package=package, repository=words[2]))
-        elif named:
+        elif named and (versioned or _KNOWN.fullmatch(named["arch"])):
             unread.append(line)
     return Listing(updates=tuple(updates), unread=tuple(unread))
 
@@ -62,27 +65,31 @@ class Advised:
 
 
 _ADVISORY = re.compile(r"[A-Za-z][\w.+-]*-[0-9]{4}[-:][\w.:+-]+")
-_NEVRA = re.compile(r"(?P<name>\S+)-(?P<evr>(?:[0-9]+:)?[^-:\s]+-[^-:\s]+)\.(?P<arch>[a-z0-9_]+)")
+_NEVRA = re.compile(rf"(?P<name>\S+)-(?P<evr>{_EVR.pattern})\.(?P<arch>[a-z0-9_]+)")
 
 
 def read_advisories(lines: Sequence[str]) -> tuple[tuple[Advised, ...], tuple[str, ...]]:
     """Read `updateinfo list` (dnf4, yum) or `advisory list` (dnf5), and what was not read of it.
 
-    Rows are `<id> <kind> <package>` or `<id> <type> <severity> <package> <date> <time>`. A line
-    that neither names a package there nor begins with an advisory's usual form is a sentence.
+    Rows are `<id> <kind> <package>` or `<id> <type> <severity> <package> <date> <time>`, of which
+    the severity may be empty. A line that neither names a package there nor begins with an
+    advisory's usual form is a sentence.
     """
     rows, unread = [], []
     for line in lines:
         words = line.split()
-        place = 2 if len(words) == 3 else 3
-        package = parse_nevra(words[place]) if len(words) > place else None
+        package = next(filter(None, map(parse_nevra, words[2:4])), None)
         if package is None:
             if _ADVISORY.fullmatch(words[0]):
                 unread.append(line)
             continue
-        security = words[1] == "security" or words[1].endswith("/Sec.")
-        rows.append(Advised(name=words[0], package=package, security=security))
+        rows.append(Advised(name=words[0], package=package, security=_is_security(words[1])))
     return tuple(rows), tuple(unread)
+
+
+def _is_security(kind: str) -> bool:
+    """True for `security`, which dnf5 may cut to `secu`, and for `Important/Sec.`."""
+    return (len(kind) > 2 and "security".startswith(kind)) or kind.endswith("/Sec.")
 
 
 def parse_nevra(text: str) -> Target | None:
@@ -112,6 +119,8 @@ class Table:
     """False: there is no summary, so nothing was resolved."""
     download_bytes: int | None = None
     install_bytes: int | None = None
+    streams: tuple[str, ...] = ()
+    """Module streams that would be enabled, `nginx:1.14`."""
 
     def under(self, *headings: str) -> tuple[Row, ...]:
         """Return the rows below headings that begin so."""
@@ -142,7 +151,9 @@ def displaced(row: Row) -> tuple[str, ...]:
     return tuple(sorted({old.name for old in row.replaces if old.name != row.package.name}))
 
 
-_HEADING = re.compile(r"(?P<heading>[A-Z][A-Za-z ]+):")
+# Any: below one that is not known nothing comes in, `Skipped (dependency problems):` for one.
+_HEADING = re.compile(r"(?P<heading>\S[^:]*):")
+_STREAM = re.compile(r" (?P<module>\S+) +(?P<stream>\S+) *")
 _ROW = re.compile(
     r" (?P<name>\S+) +(?P<arch>[a-z0-9_]+) +(?P<evr>\S+) +(?P<repo>\S+)"
     r" +(?P<size>[0-9.]+) *(?P<unit>[A-Za-z]*) *"
@@ -155,6 +166,7 @@ def read_table(lines: Sequence[str], errors: Sequence[str] = ()) -> Table:
     """Read a transaction's table. Sizes are as exact as they are printed: two or three digits."""
     rows: list[Row] = []
     unread: list[str] = []
+    streams: list[str] = []
     heading = ""
     complete = False
     for line in _joined(lines):
@@ -165,6 +177,8 @@ def read_table(lines: Sequence[str], errors: Sequence[str] = ()) -> Table:
             heading = found["heading"]
         elif found := _REPLACING.fullmatch(line):
             _take_replaced(rows, found["what"], line, unread)
+        elif heading == "Enabling module streams" and (found := _STREAM.fullmatch(line)):
+            streams.append(f"{found['module']}:{found['stream']}")
         elif heading and (found := _ROW.fullmatch(line)):
             package = Target(
                 name=found["name"], arch=found["arch"], version=plain_evr(found["evr"])
@@ -179,6 +193,7 @@ def read_table(lines: Sequence[str], errors: Sequence[str] = ()) -> Table:
         complete=complete,
         download_bytes=_size(_DOWNLOAD, said),
         install_bytes=_size(_INSTALL, said),
+        streams=tuple(streams),
     )
 
 

@@ -16,7 +16,7 @@ _ORDINARY = re.compile(
 
 _SUSE_FLAVOURS = ("default", "azure", "debug", "longterm", "preempt", "rt", "vanilla", "64kb")
 _RHEL = re.compile(
-    r"(?P<build>.+)\.(?P<arch>x86_64|aarch64|ppc64le|s390x|i686)(?:\+(?P<flavour>.+))?"
+    r"(?P<build>.+)\.(?P<arch>x86_64(?:_v[2-4])?|aarch64|ppc64le|s390x|i686)(?:\+(?P<flavour>.+))?"
 )
 _SUSE = re.compile(rf"(?P<build>.+)-(?P<flavour>{'|'.join(_SUSE_FLAVOURS)})")
 

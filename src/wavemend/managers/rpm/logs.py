@@ -18,7 +18,16 @@ _SCRIPT = re.compile(
     r"(?:warning: |error: |>>> \[RPM\] )?%(?P<script>[a-z]+)\((?P<build>[^()\s]+)\)"
     r" scriptlet failed, (?P<how>.+)"
 )
-_ERROR = re.compile(r"(?:\s*>>> (?:\[RPM\] )?)?(?:error|Error|ERROR|fatal|Problem)\b.*", re.DOTALL)
+_ERROR = re.compile(
+    r"(?:\s*>>> (?:\[RPM\] )?)?(?:error|Error(?! Summary)|ERROR|fatal|Problem)\b.*", re.DOTALL
+)
+# RPM's own reasons stand below the tools' error, one to a line; so does what yum sums up of them.
+_REASON = re.compile(
+    r"\s*(?:- )?(?:file /\S+ (?:from install of|conflicts between) "
+    r"|installing package \S+ needs |At least \S+ more space needed "
+    r"|package \S+ (?:\(which is newer than \S+\) is already installed|does not verify)"
+    r"|Public key for \S+ is not installed|The GPG keys listed for |PGP check for package ).*"
+)
 _LOCKED = re.compile(r"wavemend-locked (?P<holder>.+)")
 _MARK = re.compile(r"wavemend-(?P<what>kept|replaced) (?P<name>\S+) (?P<path>/.+)")
 
@@ -45,7 +54,7 @@ class RpmLog:
         name = re.compile(rf"(?<![\w.+-]){re.escape(target.name)}(?=-[0-9]|[.\s,:;()'\"]|$)")
         # What a package fails by stands where its script ran: the tools' last words only say that
         # the transaction failed.
-        errors = [line.strip() for line in lines if _ERROR.match(line) or _SCRIPT.search(line)]
+        errors = [line.strip() for line in lines if _tells_why(line)]
         errors += [
             f"the package manager is in use by {found['holder'].strip('; ')}"
             for line in lines
@@ -75,6 +84,10 @@ class RpmLog:
                 how = found["how"].strip()[:LONGEST_WORDS]
                 failed.setdefault(name, f"its %{found['script']} script failed: {how}")
         return failed
+
+
+def _tells_why(line: str) -> bool:
+    return bool(_ERROR.match(line) or _REASON.match(line) or _SCRIPT.search(line))
 
 
 def judge(

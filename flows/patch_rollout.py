@@ -264,7 +264,8 @@ def _verify(running: Running, hosts: Sequence[str], earlier: Futures) -> Futures
         # Also when one before failed, or the rollout was closed early.
         hooked, troubles = _hooks(running, "after", hooked)
         differences += troubles
-    note_step(running, "verified", "\n".join(differences))
+    # One line each: the report reads from them which host is meant.
+    note_step(running, "verified", "\n".join(" ".join(said.split()) for said in differences))
     return hooked
 
 

@@ -5,6 +5,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from tasks.host_steps import verify
 from tasks.rolling_back import (
     Asked,
     batches,
@@ -49,17 +50,21 @@ def roll_back(
         site: Name of the `Wavemend Site` block.
     """
     bench = open_workbench(site)
-    plan, case = read_case(bench, rollout, tuple(sorted(set(hosts))), requester, reason)
+    names = tuple(sorted(set(hosts)))
+    plan, case = read_case(bench, rollout, names, requester, reason, outside_window=outside_window)
     with hold(bench.hands, rollout) as lease:
-        asked = Asked(Running(bench, lease, plan), case, outside_window)
+        asked = Asked(Running(bench, lease, plan), case)
         begin_run(asked, str(runtime.flow_run.id))
         ends: dict[str, RollbackEnd] = {}
         done: Futures = []
         with tags(f"tenant:{plan.tenant}"):
-            for names in batches(plan, case):
-                done = [after(done, roll_back_asked, asked, name) for name in names]
-                ends.update(zip(names, settled(done), strict=True))
+            for batch in batches(plan, case):
+                done = [after(done, roll_back_asked, asked, name) for name in batch]
+                ends.update(zip(batch, settled(done), strict=True))
         end_run(asked, str(runtime.flow_run.id))
+        # What the hosts lack again is open again: the look of their rollout says it is closed.
+        touched = [name for name, end in ends.items() if end.outcome is not Outcome.BLOCKED]
+        settled([after(done, verify, asked.running, name) for name in touched])
         show_rollback(asked, ends)
     back = sum(end.outcome is Outcome.ROLLED_BACK for end in ends.values())
     told = f"{back} of {len(ends)} hosts are taken back"

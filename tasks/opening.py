@@ -143,7 +143,10 @@ def what_next(running: Running) -> Action:
         view = rollouts.read_view(book, running.lease.rollout_id)
         hold = company_hold(book, running.plan, running.tenant.gap, hands.clock())
     calendar = running.calendar
-    view = replace(view, hold=hold, barred=barred(hands, calendar, running.plan.window_end))
+    closed = barred(hands, calendar, running.plan.window_end)
+    # The file that stops this machine stops its rollouts too, between two hosts as between waves.
+    stopped = view.stopped or hands.local_stop()
+    view = replace(view, hold=hold, barred=closed, stopped=stopped)
     _note_overrides(running, calendar)
     return next_action(running.plan, view, hands.clock(), profile.roll_back)
 

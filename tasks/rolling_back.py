@@ -17,36 +17,51 @@ from wavemend.fleet import Fleet
 from wavemend.ledger import rollback_runs, rollouts
 from wavemend.ledger.rollback_runs import RollbackRun
 from wavemend.plans import Plan
-from wavemend.reporting import write_rollout_report
+from wavemend.reporting import build_report, write_rollout_report
+from wavemend.reports import verdict_of
 from wavemend.rollbacks import RollbackCase, RollbackRequest
 from wavemend.simulated import naming
 from wavemend.steps.roll_back import case_of, is_critical, plan_to_take_back
 
 
 def read_case(
-    bench: Workbench, rollout: str, hosts: tuple[str, ...], requester: str, reason: str
+    bench: Workbench,
+    rollout: str,
+    hosts: tuple[str, ...],
+    requester: str,
+    reason: str,
+    *,
+    outside_window: bool,
 ) -> tuple[Plan, RollbackCase]:
     """Return the plan of a finished rollout, and exactly what is to be taken back of it."""
     with bench.hands.ledger.reading() as book:
         plan = plan_to_take_back(book, rollout)
-        return plan, case_of(book, plan, hosts, requested_by=requester, reason=reason)
+        case = case_of(
+            book,
+            plan,
+            hosts,
+            requested_by=requester,
+            reason=reason,
+            outside_window=outside_window,
+        )
+    return plan, case
 
 
 class Asked:
     """What all task runs of one rollback share. No dataclass: see `Workbench`."""
 
-    __slots__ = ("case", "outside_window", "running")
+    __slots__ = ("case", "running")
 
-    def __init__(self, running: Running, case: RollbackCase, outside_window: bool) -> None:
+    def __init__(self, running: Running, case: RollbackCase) -> None:
         self.running = running
         self.case = case
-        self.outside_window = outside_window
 
 
 def begin_run(asked: Asked, flow_run_id: str) -> None:
     """Write down what this run was asked for, so that another one can take all of it up."""
     label_run(asked.running.plan, flow_run_id)
-    running, run = asked.running, RollbackRun(case=asked.case, outside_window=asked.outside_window)
+    running, case = asked.running, asked.case
+    run = RollbackRun(case=case, outside_window=case.outside_window)
     hands = running.bench.hands
     with hands.ledger.writing() as book:
         rollouts.note_run(book, running.plan.rollout, flow_run_id)
@@ -54,9 +69,13 @@ def begin_run(asked: Asked, flow_run_id: str) -> None:
 
 
 def end_run(asked: Asked, flow_run_id: str) -> None:
-    """Write down that this run has come to its end."""
+    """Write down that this run has come to its end, and what the rollout comes to with it."""
     running, hands = asked.running, asked.running.bench.hands
+    rollout, now = running.plan.rollout, hands.clock()
+    verdict = verdict_of(build_report(hands.ledger, running.bench.fleet, rollout, now))
     with hands.ledger.writing() as book:
+        reason = f"{verdict.answer}: {verdict.sentence}"
+        rollouts.judge_again(book, running.lease, reason, hands.clock())
         rollback_runs.end_run(book, running.lease, flow_run_id, now=hands.clock())
 
 
@@ -78,7 +97,7 @@ def roll_back_asked(asked: Asked, name: str) -> RollbackEnd:
         reason=case.reason,
         case=case,
         window=_window(in_force, running.plan.window),
-        outside_window=asked.outside_window,
+        outside_window=case.outside_window,
         critical=is_critical(in_force, name),
     )
     return _roll_back(running, name, request)

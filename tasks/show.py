@@ -100,7 +100,7 @@ def show_verdict(plan: Plan, written: WrittenReport) -> None:
         *[
             f"- **{named(plain(host.name), simulated=host.simulated)}** "
             + outcome_words(host.outcome)
-            + (f": {plain(host.reason)}" if host.reason else "")
+            + "".join(f": {plain(said)}" for said in (host.doubt, host.reason) if said)
             for host in hosts_by_urgency(report)
         ],
         "",

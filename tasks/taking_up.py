@@ -13,7 +13,8 @@ from wavemend.cli.resume import resume_orphans
 def take_up(bench: Workbench) -> list[str]:
     """Start a run for each rollout that nobody works for; return what was done with each."""
     api = get_current_settings().api.url or ""
-    lines = list(resume_orphans(bench.hands.ledger, api, bench.hands.clock()))
-    for line in lines:
+    lines = []
+    for line in resume_orphans(bench.hands.ledger, api, bench.hands.clock()):
         run_log().info("%s", line)
+        lines.append(line)
     return lines

@@ -38,6 +38,11 @@ class Outcome(StrEnum):
         }
 
 
+MAY_STILL_RUN = (Outcome.NEEDS_HUMAN, Outcome.UNREACHABLE)
+"""Outcomes after which the host's job may go on. A host that was away since the answer to its
+start was lost is among them: nobody knows whether it had begun."""
+
+
 class PackageOutcome(StrEnum):
     """What a second look says about one package of the plan."""
 

@@ -41,6 +41,8 @@ class JobScript:
     """POSIX sh, or PowerShell of a worker. Its exit status is the job's."""
     args: tuple[str, ...]
     """Positional parameters of the script; of a worker one, its parameters as a JSON object."""
+    also_good: tuple[int, ...] = ()
+    """Exit statuses besides 0 that mean that all of it was done: what is joined to it follows."""
     kind: str = SH
     """`sh`, or the name of the worker that `text` is: the job fits hosts of that system alone."""
 

@@ -50,7 +50,8 @@ class Check(StrEnum):
 
 NO_OBSTACLE: Mapping[str, frozenset[Check]] = {
     RolloutKind.RESTART: frozenset({Check.SPACE, Check.REPOSITORIES}),
-    RolloutKind.REPAIR: frozenset({Check.PACKAGES}),
+    # What is half done may keep the manager from saying what is pending, and a repair asks nobody.
+    RolloutKind.REPAIR: frozenset({Check.PACKAGES, Check.REPOSITORIES}),
 }
 """What keeps no host from a rollout of that kind, which brings no update in."""
 

@@ -10,6 +10,9 @@ from wavemend.plans import Plan
 
 SCHEMA = "wavemend.rollback/1"
 
+AT_NEXT_BOOT = "it takes effect with a restart"
+"""Words of a rollback that is done on the disk and has not been seen in another boot."""
+
 _OUTSIDE = timedelta(hours=1)
 """What is allowed outside the window is allowed now: an hour covers a host whose clock is wrong."""
 
@@ -33,6 +36,8 @@ class RollbackCase:
     """Sorted by name."""
     requested_by: str
     reason: str
+    outside_window: bool = False
+    """Whether the maintenance window may be closed: another hour is another risk."""
     schema: str = SCHEMA
 
     @cached_property

@@ -84,6 +84,8 @@ class AttemptView:
     """Since when the host does not answer; empty while it does."""
     taken_back: bool = False
     """True once a rollback of this attempt has ended, whatever came of it."""
+    going_back: bool = False
+    """True while a rollback of this attempt has begun and not ended."""
 
     @property
     def is_good(self) -> bool:
@@ -141,7 +143,7 @@ def next_action(
     """
     if unfinished := _unfinished(plan, view):
         return unfinished
-    if roll_back is RollBack.WAVE and not view.stopped and (back := _wave_to_take_back(plan, view)):
+    if roll_back is RollBack.WAVE and (back := _wave_to_take_back(plan, view)):
         return back
     if step := _step_before_waves(plan, view, now):
         return step
@@ -188,11 +190,14 @@ def in_flight(wave: PlannedWave, view: RolloutView) -> int:
 
 
 def _wave_to_take_back(plan: Plan, view: RolloutView) -> RollBackWave | None:
-    """Return the pilot that is to be taken back because one of its hosts was, if there is one."""
+    """Return the pilot that is to be taken back because one of its hosts was, if there is one.
+
+    While everything is stopped no host is begun; what was begun is collected all the same.
+    """
     for wave in plan.waves:
         known = {name: view.attempts[name] for name in wave.hosts if name in view.attempts}
         back = [name for name, seen in known.items() if seen.outcome is Outcome.ROLLED_BACK]
-        patched = tuple(_patched(known))
+        patched = tuple(_patched(known, only_begun=bool(view.stopped)))
         reason = f"{', '.join(back)} of {wave.name} was not well after the change"
         action = RollBackWave(wave, patched, reason)
         if wave.kind == "pilot" and back and patched and action.step not in view.steps:
@@ -200,9 +205,11 @@ def _wave_to_take_back(plan: Plan, view: RolloutView) -> RollBackWave | None:
     return None
 
 
-def _patched(known: Mapping[str, AttemptView]) -> Iterator[str]:
+def _patched(known: Mapping[str, AttemptView], *, only_begun: bool) -> Iterator[str]:
     changed = {Outcome.PATCHED, Outcome.PATCHED_REBOOT_PENDING}
-    return (name for name, seen in known.items() if seen.outcome in changed and not seen.taken_back)
+    for name, seen in known.items():
+        if seen.outcome in changed and not seen.taken_back and (seen.going_back or not only_begun):
+            yield name
 
 
 def _unfinished(plan: Plan, view: RolloutView) -> Action | None:

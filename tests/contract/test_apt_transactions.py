@@ -1,8 +1,10 @@
 """A plan's packages reach apt-get as data, exactly, and a second look says what became of them."""
 
 import dataclasses
+import shutil
 import stat
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.contract.local_root import LocalRoot
-from tests.unit.apt_cases import RECORDED, Replies, read, recorded
+from tests.unit.apt_cases import LAB, RECORDED, Replies, read, recorded
 from wavemend.errors import PlanError
 from wavemend.hosts import (
     Conffiles,
@@ -25,7 +27,7 @@ from wavemend.managers.apt.parse import read_sizes
 from wavemend.managers.apt.targets import word_of
 from wavemend.managers.reading.sections import Section
 from wavemend.outcomes import PackageOutcome, PackageResult
-from wavemend.packages import JobEnd, Target, Transaction
+from wavemend.packages import JobEnd, JobScript, Target, Transaction
 
 
 def target(name: str, version: str, arch: str = "all") -> Target:
@@ -186,9 +188,74 @@ def test_going_back_allows_older_versions_and_still_removes_nothing() -> None:
 def test_what_a_profile_replaces_is_not_left_to_the_packages_default() -> None:
     args = AptManager(options=REPLACE).apply_script([ZIP]).args
 
-    assert args[:2] == ("a", "new")
+    assert args[2:4] == ("a", "new")
     assert "-oDpkg::Options::=--force-confnew" in args
-    assert not [word for word in args if word.endswith(("confold", "confdef"))]
+    assert not [word for word in args if word.endswith(("force-confold", "force-confdef"))]
+
+
+CONTROL = """Package: foo
+Version: {version}
+Architecture: all
+Maintainer: Nobody <nobody@example.org>
+Description: test
+"""
+
+
+def debian_package(folder: Path, version: str) -> Path:
+    tree = folder / version
+    for name, text in {
+        "DEBIAN/control": CONTROL.format(version=version),
+        "DEBIAN/conffiles": "/etc/foo.conf\n",
+        "etc/foo.conf": f"of {version}\n",
+    }.items():
+        (tree / name).parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        (tree / name).write_text(text)
+    build = ("dpkg-deb", "--root-owner-group", "-Zgzip", "-b", str(tree), f"{tree}.deb")
+    subprocess.run(build, check=True, capture_output=True)
+    return Path(f"{tree}.deb")
+
+
+@pytest.fixture
+def dpkg(tmp_path: Path) -> tuple[str, ...]:
+    """Return the real dpkg, on a root of its own with `foo` 1, whose file somebody edited."""
+    if not shutil.which("dpkg-deb"):
+        pytest.skip("dpkg is not installed")
+    for name in ("var/lib/dpkg/info", "var/lib/dpkg/updates", "var/lib/dpkg/triggers"):
+        (tmp_path / "root" / name).mkdir(parents=True)
+    for name in ("status", "available"):
+        (tmp_path / "root/var/lib/dpkg" / name).touch()
+    words = ("--force-not-root", "--force-script-chrootless", "--log=/dev/null")
+    dpkg = ("dpkg", f"--root={tmp_path}/root", *words)
+    run_dpkg(dpkg, "-i", str(debian_package(tmp_path, "1")))
+    (tmp_path / "root/etc/foo.conf").write_text("edited\n")
+    return dpkg
+
+
+def run_dpkg(dpkg: tuple[str, ...], *args: str) -> str:
+    done = subprocess.run([*dpkg, *args], stdin=subprocess.DEVNULL, capture_output=True, check=True)
+    return done.stdout.decode()
+
+
+@pytest.mark.parametrize(
+    "of_the_host", [(), ("--force-confnew",), ("--force-confdef", "--force-confold")]
+)
+@pytest.mark.parametrize(
+    ("options", "stays"), [(ManagerOptions(), "edited\n"), (REPLACE, "of 2\n")]
+)
+def test_which_file_stays_is_the_profiles_to_say_whatever_the_host_forces(
+    dpkg: tuple[str, ...],
+    tmp_path: Path,
+    of_the_host: tuple[str, ...],
+    options: ManagerOptions,
+    stays: str,
+) -> None:
+    mark = "-oDpkg::Options::="
+    args = AptManager(options=options).apply_script([ZIP]).args
+    ours = [word.removeprefix(mark) for word in args if word.startswith(mark)]
+
+    run_dpkg(dpkg, *of_the_host, *ours, "-i", str(debian_package(tmp_path, "2")))
+
+    assert (tmp_path / "root/etc/foo.conf").read_text() == stays
 
 
 def test_no_command_takes_what_is_not_signed() -> None:
@@ -232,8 +299,90 @@ def host(tmp_path: Path) -> LocalRoot:
     return LocalRoot(tmp_path, bin=programs)
 
 
+@pytest.mark.parametrize("job", [APT.apply_script([ZIP]), APT.repair_script()])
+def test_a_job_waits_while_another_program_fetches_packages(
+    host: LocalRoot, job: JobScript
+) -> None:
+    # A process that holds the lock, as /proc shows it, until somebody has waited once.
+    process = host.root / "proc/77"
+    (process / "fd").mkdir(parents=True)
+    (process / "comm").write_text("unattended-upgr\n")
+    (process / "fd/5").symlink_to(host.root / "var/cache/apt/archives/lock")
+    (host.root / "proc/locks").write_text("1: POSIX  ADVISORY  WRITE 77 00:01:1 0 EOF\n")
+    assert host.bin is not None
+    sleep = host.bin / "sleep"
+    sleep.write_text(
+        f"#!/bin/sh\n[ ! -e {host.root}/argv ] && rm {process}/fd/5 && : >{host.root}/slept\n"
+    )
+    sleep.chmod(0o755)
+    for name, said in (("dpkg", ""), ("dpkg-query", "foo=1 iHR")):  # cut while it was unpacked
+        (host.bin / name).write_text(f"#!/bin/sh\necho {said} | sed /^$/d\n")
+        (host.bin / name).chmod(0o755)
+
+    run_job(host, job)
+
+    assert (host.root / "slept").exists(), "apt-get would have failed at once"
+    assert (host.root / "argv").exists()
+
+
+SAYS = {
+    "apt-get": "echo '0 upgraded, 0 newly installed, 0 to remove and 0 not upgraded.'",
+    "dpkg": "echo amd64",
+    "dpkg-query": "printf '%s\\t3\\tamd64\\tsource\\t3\\tii \\n' dpkg zip",
+    "apt-config": "exit 0",
+    "needrestart": "exit 0",
+}
+"""A host that is up to date."""
+
+
+HALF = ("half", "iF")
+
+
+@pytest.mark.parametrize(
+    ("entries", "runs", "broken"),
+    [
+        ((), False, []),
+        (("tmp.i",), False, []),
+        (("0000", "0001"), False, [("dpkg", "interrupted")]),
+        (("0000",), True, []),
+        (("0000", "0001"), False, [HALF]),
+    ],
+)
+def test_a_dpkg_that_was_killed_at_its_very_end_is_seen_and_not_called_whole(
+    host: LocalRoot, entries: tuple[str, ...], runs: bool, broken: list[tuple[str, str]]
+) -> None:
+    assert host.bin is not None
+    for name, text in SAYS.items():
+        (host.bin / name).write_text(f"#!/bin/sh\n{text}\n")
+        (host.bin / name).chmod(0o755)
+    files = {
+        "proc/uptime": "100.0 1.0\n",
+        "proc/77/comm": "dpkg\n",
+        "proc/locks": "1: POSIX  ADVISORY  WRITE 77 00:01:1 0 EOF\n",
+        "etc/os-release": "ID=debian\n",
+        **{f"var/lib/dpkg/updates/{name}": "Package: zip\n" for name in entries},
+    }
+    for file, text in files.items():
+        (host.root / file).parent.mkdir(parents=True, exist_ok=True)
+        (host.root / file).write_text(text)
+    if runs:
+        (host.root / "proc/77/fd").mkdir()
+        (host.root / "proc/77/fd/3").symlink_to(host.root / "var/lib/dpkg/lock")
+
+    if HALF in broken:
+        with (host.bin / "dpkg-query").open("a") as script:
+            script.write("printf 'half\\t3\\tamd64\\tsource\\t3\\tiF \\n'\n")
+    facts = APT.read_facts(LAB, host, datetime.now(UTC), refresh=False, deadline=60)
+
+    assert [(package.name, package.status) for package in facts.broken] == broken
+    assert facts.version_of("zip") == "3"
+
+
 def run_apply(host: LocalRoot, targets: list[Target]) -> subprocess.CompletedProcess[bytes]:
-    job = APT.apply_script(targets)
+    return run_job(host, APT.apply_script(targets))
+
+
+def run_job(host: LocalRoot, job: JobScript) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
         ["/bin/sh", "-c", job.text, "job", *job.args],
         input=b"this must not reach apt-get",
@@ -259,7 +408,7 @@ def test_apt_get_gets_exactly_the_arguments_no_stdin_and_a_quiet_environment(
     run_apply(host, targets)
 
     args = APT.apply_script(targets).args
-    assert (host.root / "argv").read_text().splitlines() == list(args[2:])
+    assert (host.root / "argv").read_text().splitlines() == list(args[4:])
     assert (host.root / "stdin").read_bytes() == b""
     environment = (host.root / "env").read_text().splitlines()
     for setting in (

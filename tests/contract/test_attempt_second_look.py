@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlmodel import select
@@ -22,7 +23,9 @@ from tests.contract.test_attempt_reboots import START, Once, Site, site_of
 from wavemend.approvals import Answer, sign, statement
 from wavemend.calendar.windows import Occurrence
 from wavemend.execution.attempt import attempt_host
+from wavemend.execution.before import Obstacle, check_look
 from wavemend.execution.drift import fleet_drift
+from wavemend.execution.looks import look
 from wavemend.execution.order import Order
 from wavemend.fleet import FeedSettings, Fleet
 from wavemend.hosts import Host
@@ -278,3 +281,51 @@ def test_a_signature_copied_from_another_rollouts_plan_starts_no_critical_host(
     assert bench.row().reason == "approval: the signed request is over another plan"
     assert not bench.row().touched
     assert installs(site.machine) == {}
+
+
+# --- what somebody else did meanwhile -------------------------------------------------------------
+
+
+def test_a_host_that_has_every_version_and_runs_old_code_waits_for_its_restart(
+    tmp_path: Path,
+) -> None:
+    bench, machine = bench_of(tmp_path / "lab")
+    assert attempt_host(bench.hands(), bench.order()) is Outcome.PATCHED
+    machine.put("/run/reboot-required", "")
+    machine.put("/run/reboot-required.pkgs", "linux-image-6.1.0-32-amd64\n")
+
+    found = check_look(bench.hands(), bench.order(), look(bench.hands(), bench.host, refresh=False))
+
+    assert isinstance(found, Obstacle)
+    assert found.outcome is Outcome.PATCHED_REBOOT_PENDING
+    assert found.reason.startswith("every target version is installed already; it waits for a ")
+    assert "linux-image-6.1.0-32-amd64" in found.reason
+
+
+def upgraded(machine: Machine, version: str) -> None:
+    """Bring zip to a version behind the controller's back, as an unattended upgrade does."""
+
+    def change(data: dict[str, Any]) -> None:
+        data["installed"]["zip"]["version"] = version
+
+    change_packages(machine, change)
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["and stays", "and is lost again"])
+def test_what_somebody_else_installed_meanwhile_is_looked_at_too(
+    tmp_path: Path, lost: bool
+) -> None:
+    bench, machine = bench_of(tmp_path / "lab")
+    old, new = next(
+        (p.installed, p.target) for p in bench.plan.hosts[0].packages if p.name == "zip"
+    )
+    upgraded(machine, new)
+    fate = Once(f"before {START}", lambda: upgraded(machine, old) if lost else None)
+
+    outcome = attempt_host(bench.hands(fate), bench.order())
+
+    assert fate.struck
+    assert bench.packages().get("wm-slow") is PackageOutcome.INSTALLED
+    wanted = PackageOutcome.FAILED if lost else PackageOutcome.INSTALLED
+    assert bench.packages().get("zip") is wanted
+    assert outcome is (Outcome.FAILED if lost else Outcome.PATCHED), bench.row().reason

@@ -26,6 +26,7 @@ from wavemend.execution.hands import Hands
 from wavemend.execution.jobs import JobSpec, start_job
 from wavemend.execution.order import InForce
 from wavemend.ledger import rollouts
+from wavemend.ledger.care_tables import RollbackRow
 from wavemend.ledger.journals import Stranger, record_strangers
 from wavemend.ledger.tables import AttemptRow
 from wavemend.managers.apt import APT
@@ -226,10 +227,15 @@ def test_a_stop_between_two_hooks_keeps_the_second_from_running(
     assert installs(machine) == {}
 
 
-def test_nothing_begins_beside_an_earlier_job_that_still_runs(host: HostOf) -> None:
+@pytest.mark.parametrize("outcome", [Outcome.NEEDS_HUMAN, Outcome.UNREACHABLE])
+@pytest.mark.parametrize("what", ["attempt", "rollback"])
+def test_nothing_begins_beside_an_earlier_job_that_still_runs(
+    host: HostOf, what: str, outcome: Outcome
+) -> None:
     bench, machine = host
     sleeping = JobScript(text="sleep 5\n", args=())
-    spec = JobSpec(attempt_id="a-older-1", nonce="n" * 32, fence=1, script=sleeping)
+    job = "a-older-1" if what == "attempt" else "b-older-1"
+    spec = JobSpec(attempt_id=job, nonce="n" * 32, fence=1, script=sleeping)
     start_job(bench.connect(bench.host), spec, deadline=30)
     night = Occurrence(
         window="earlier", start=bench.now(), end=bench.now() + HOUR, last_start=bench.now()
@@ -248,13 +254,31 @@ def test_nothing_begins_beside_an_earlier_job_that_still_runs(host: HostOf) -> N
                 state="ended",
                 touched=True,
                 intent_at=bench.now(),
-                outcome=Outcome.NEEDS_HUMAN,
+                outcome=outcome if what == "attempt" else Outcome.FAILED,
+                packages=b"[]",
+                evidence=b"",
+            )
+        )
+        book.flush()
+        book.add(
+            RollbackRow(
+                id="b-older-1",
+                rollout_id="r-0",
+                attempt_id="a-older-1",
+                host="web1",
+                kind="packages",
+                requested_by="olga",
+                reason="",
+                nonce="n" * 32,
+                state="ended",
+                intent_at=bench.now(),
+                outcome=outcome if what == "rollback" else Outcome.FAILED,
                 packages=b"[]",
                 evidence=b"",
             )
         )
 
     assert attempt_host(bench.hands(), bench.order()) is Outcome.BLOCKED
-    assert bench.row().reason == "the job of its attempt a-older-1 still runs"
+    assert bench.row().reason == f"the job of its {what} {job} still runs"
     assert not bench.row().touched
     assert installs(machine) == {}

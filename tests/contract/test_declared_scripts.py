@@ -16,9 +16,14 @@ import pytest
 from tests.contract.declared_bench import declared, run_job
 from tests.contract.local_root import LocalRoot
 from wavemend.errors import HostAnswerInvalid
+from wavemend.execution.conclude import decide
+from wavemend.execution.follow import Followed
+from wavemend.execution.job_answers import JobState, JobView
+from wavemend.execution.reboot import Rebooted
 from wavemend.hosts import Facts, Host
 from wavemend.managers.declared import ARCH, DeclaredManager
-from wavemend.outcomes import PackageOutcome
+from wavemend.observations import Look
+from wavemend.outcomes import Outcome, PackageOutcome
 from wavemend.packages import Target
 
 pytestmark = pytest.mark.skipif(shutil.which("flock") is None, reason="flock is missing")
@@ -250,6 +255,40 @@ def test_what_must_hold_and_does_not_makes_the_host_not_whole(
     (broken,) = device.facts().broken
     assert (broken.name, broken.version) == ("thing", "1.1")
     assert broken.status == "verify of thing: exit status 3: failed: thing 1.1 is down"
+
+
+RUNNING = """\
+running:
+  run: [sh, FOLDER/running]
+  lines: '^(?P<name>\\S+) (?P<version>\\S+)$'
+"""
+
+
+@pytest.mark.parametrize(
+    ("says", "words"),
+    [
+        ("echo busy >&2; exit 1", "running: exit status 1, which the declaration does not list"),
+        ("exit 0", "running: it lists nothing"),
+        ("echo Thing 1.0", "running: Thing is none of the installed items"),
+    ],
+)
+def test_a_change_after_which_nobody_can_say_what_runs_has_not_succeeded(
+    root: LocalRoot, tmp_path: Path, says: str, words: str
+) -> None:
+    device = Device(root, tmp_path, FORM + RUNNING)
+    device.write("running", "echo thing 1.0\n")
+    before = device.facts()
+    assert (before.broken, before.index_errors) == ((), ())
+
+    device.write("installed", "thing 1.10\n")
+    device.write("running", f"{says}\n")
+    after = device.facts()
+    assert words in after.index_errors[0]
+    rebooted = Rebooted(look=Look(host="h1", at=after.collected_at, facts=after))
+    ended = Followed(view=JobView(state=JobState.ENDED, exit_status=0))
+    outcome, reason = decide(ended, before, rebooted, (), ())
+    assert outcome is Outcome.FAILED
+    assert words in reason
 
 
 def test_a_command_that_hangs_is_ended_and_the_look_goes_on(

@@ -28,7 +28,7 @@ from wavemend.transports.ssh import connect
 
 pytestmark = pytest.mark.skipif(shutil.which("flock") is None, reason="flock is missing")
 
-HOSTS = tuple(HostSpec(f"app{number}", packages=()) for number in range(6))
+HOSTS = tuple(HostSpec(f"app{number}", packages=()) for number in range(9))
 SPARE = iter(spec.name for spec in HOSTS)
 
 
@@ -136,6 +136,30 @@ def test_the_packages_of_an_environment_and_their_updates_are_found(app: App) ->
     assert (versions["shop"], versions["till"]) == ("1.0", "1.0")
     assert [(u.name, u.installed, u.candidate) for u in facts.pending] == [("shop", "1.0", "1.1")]
     assert (facts.broken, facts.index_errors) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        (
+            "no-index = true\nfind-links = /nowhere/wheels\n",
+            "Location '/nowhere/wheels' is ignored",
+        ),
+        (
+            "index-url = http://127.0.0.1:9/simple\n",
+            "Could not fetch URL http://127.0.0.1:9/simple",
+        ),
+        ("no-index = true\n", "pip found no package at all"),
+    ],
+)
+def test_an_index_that_cannot_be_had_is_said_and_is_no_list_without_updates(
+    app: App, source: str, words: str
+) -> None:
+    app.publish("shop", "1.1")
+    (app.folder / "venv/pip.conf").write_text(f"[global]\n{source}")
+    facts = app.facts()
+    assert facts.pending == ()
+    assert words in facts.index_errors[0]
 
 
 def test_several_packages_are_updated_at_once_and_taken_back(app: App) -> None:

@@ -2,12 +2,14 @@
 
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.contract.local_root import LocalRoot
 from wavemend.hosts import Conffiles, ManagerOptions
+from wavemend.managers.beside import joined
 from wavemend.managers.dnf import DnfManager
 from wavemend.managers.zypper import ZypperManager
 from wavemend.packages import JobScript, Target
@@ -219,6 +221,25 @@ def test_a_repair_takes_away_what_came_in_first_and_installs_the_rest_once_more(
     assert argv(real_rpm)[-4:] == ["--force", "--name", "--", "cut.noarch=1.0-1"]
 
 
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("etc/dnf/dnf.conf", "[main]\n# mine\ninstallonlypkgs = kernel,\n  cut other\nbest=1\n"),
+        ("etc/zypp/zypp.conf", "[main]\nmultiversion=provides:multiversion(kernel), cut\n"),
+        ("etc/zypp/multiversion.d/ours", "# ours\ncut\n"),
+    ],
+)
+def test_what_the_hosts_configuration_keeps_beside_each_other_is_nothing_to_repair(
+    real_rpm: LocalRoot, file: str, text: str
+) -> None:
+    stand_in(real_rpm, "zypper")
+    (real_rpm.root / file).parent.mkdir(parents=True)
+    (real_rpm.root / file).write_text(text)
+
+    assert run(real_rpm, ZypperManager().repair_script())[0] == 0
+    assert there(real_rpm) == ["cut-1.0", "cut-2.0", "kernel-5", "whole-1.0"]
+
+
 def test_a_repair_of_a_whole_host_changes_nothing(real_rpm: LocalRoot) -> None:
     stand_in(real_rpm, "zypper")
     real_rpm.run(("rpm", "-e", "cut-2.0-1.noarch"), deadline=60)
@@ -227,3 +248,13 @@ def test_a_repair_of_a_whole_host_changes_nothing(real_rpm: LocalRoot) -> None:
     assert run(real_rpm, ZypperManager().repair_script())[0] == 0
     assert there(real_rpm) == before
     assert not (real_rpm.root / "argv").exists()
+
+
+@pytest.mark.parametrize(("status", "ends"), [(0, 7), (102, 7), (103, 7), (107, 107), (8, 8)])
+def test_what_is_joined_to_a_success_that_asks_for_a_reboot_follows_it(
+    status: int, ends: int
+) -> None:
+    main = replace(ZypperManager().apply_script([FINE]), text=f"exit {status}", args=())
+    job = joined([main, JobScript(text="exit 7", args=())])
+
+    assert subprocess.run(["sh", "-c", job.text], check=False).returncode == ends

@@ -5,6 +5,7 @@ machine.
 """
 
 import shutil
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -105,6 +106,36 @@ def test_a_hook_that_does_not_end_in_time_has_failed(host: HostOf, log: Path) ->
     assert attempt_host(bench.hands(), bench.order()) is Outcome.BLOCKED
     assert "before hook drain did not end in time" in bench.row().reason
     assert installs(machine) == {}
+
+
+def test_a_hook_on_the_host_is_ended_at_its_deadline_and_not_overtaken_by_what_follows(
+    host: HostOf, log: Path
+) -> None:
+    bench, machine = host
+    late = f"sleep 4; echo late >>{log}"
+    slow = hook("drain", When.BEFORE, log, on=Place.HOST, then=late)
+    around(
+        bench,
+        replace(slow, deadline=timedelta(seconds=1)),
+        hook("fill", When.AFTER, log, on=Place.HOST),
+    )
+
+    assert attempt_host(bench.hands(), bench.order()) is Outcome.BLOCKED
+    assert "before hook drain did not end in time" in bench.row().reason
+    time.sleep(5)
+    assert ran(log) == ["drain", "fill"]
+    assert installs(machine) == {}
+
+
+@pytest.mark.parametrize("status", [124, 137, 143])
+def test_a_hook_on_the_host_that_ends_by_itself_is_never_called_late(
+    host: HostOf, log: Path, status: int
+) -> None:
+    bench, _ = host
+    around(bench, hook("drain", When.BEFORE, log, on=Place.HOST, then=f"exit {status}"))
+
+    assert attempt_host(bench.hands(), bench.order()) is Outcome.BLOCKED
+    assert f"before hook drain ended with {status}" in bench.row().reason
 
 
 def test_a_hook_after_the_change_that_fails_is_named_and_hides_no_outcome(

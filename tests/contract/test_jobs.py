@@ -303,6 +303,24 @@ def test_a_torn_line_in_the_journal_is_kept_as_damaged_and_spoils_no_other(host:
     assert kinds == [JournalKind.DAMAGED, JournalKind.BEGIN, JournalKind.END]
 
 
+def test_nuls_that_a_power_cut_left_in_the_journal_hide_no_beginning(host: LocalRoot) -> None:
+    journal = host.root / "var/lib/wavemend/journal"
+    journal.parent.mkdir(parents=True)
+    journal.write_bytes(f"begin a-earlier-one 1 1 {BOOT}\nbegin a-cut".encode() + bytes(40))
+    job = spec(f"echo once >>{host.root}/effects")
+
+    start(host, job)
+    until(host, JobState.ENDED)
+    _wait_for(lambda: len(read_journal(host, deadline=60)) == 4)
+    _wait_for(lambda: remove_job(host, RUN, deadline=60))
+
+    assert start(host, job).state is JobState.LOST
+    assert read(host, "a-earlier-one").state is JobState.LOST
+    assert (host.root / "effects").read_text() == "once\n"
+    begins = [e.attempt_id for e in read_journal(host, deadline=60) if e.kind is JournalKind.BEGIN]
+    assert begins == ["a-earlier-one", RUN]
+
+
 def test_ten_megabytes_of_log_come_back_as_a_bounded_tail(host: LocalRoot) -> None:
     start(host, spec("head -c 10485760 /dev/zero | tr '\\0' x; echo; echo the last line"))
 

@@ -5,8 +5,11 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -16,14 +19,14 @@ from sqlmodel import col, select
 
 from tests.cases.rollouts.build import NOON
 from wavemend.errors import LedgerError
-from wavemend.ledger import audit
+from wavemend.ledger import audit, store, turns
 from wavemend.ledger.store import Ledger, open_ledger
 from wavemend.ledger.tables import AuditEventRow
 
 APPEND = """
 import sys
 from datetime import UTC, datetime
-from wavemend.ledger import audit
+from wavemend.ledger import audit, store, turns
 from wavemend.ledger.store import open_ledger
 
 with open_ledger(sys.argv[1]).writing() as book:
@@ -254,6 +257,83 @@ def test_a_transaction_that_outlasts_the_block_leaves_nothing_open_either(
         may_end.set()
         assert reading.result() == 1
         assert open_files(path) == []
+
+
+def test_an_engine_that_cannot_be_made_is_kept_open_for_nobody(
+    path: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = open_ledger(url)
+
+    def fail(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "ledger_engine", fail)
+        with pytest.raises(MemoryError), ledger.kept_open():
+            append(ledger, "nobody")
+    with ledger.kept_open():
+        append(ledger, "olga")
+
+    assert open_files(path) == []
+    assert writers(ledger) == ["olga"]
+
+
+class LostOnce:
+    """A lock whose first owner is interrupted at the moment at which it has it."""
+
+    def __init__(self, lost: list[threading.Lock]) -> None:
+        self._lock, self._lost = threading.Lock(), lost
+
+    def acquire(self, timeout: float) -> bool:
+        taken = self._lock.acquire(timeout=timeout)
+        if taken and not self._lost:
+            self._lost.append(self._lock)
+            raise KeyboardInterrupt
+        return taken
+
+    def release(self) -> None:
+        self._lock.release()
+
+
+def test_an_interrupt_at_the_moment_of_taking_ones_turn_keeps_nobody_from_writing(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost: list[threading.Lock] = []
+    monkeypatch.setattr(turns, "Lock", partial(LostOnce, lost))
+    monkeypatch.setattr(turns, "HELD_SECONDS", 0.2)
+    monkeypatch.setattr(store, "TURN_SECONDS", 5.0)
+    ledger = open_ledger(url)
+    with pytest.raises(KeyboardInterrupt):
+        append(ledger, "interrupted")
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(partial(append, ledger), [f"w{number}" for number in range(8)]))
+
+    assert lost[0].locked()
+    assert sorted(writers(ledger)) == [f"w{number}" for number in range(8)]
+
+
+def test_a_turn_that_is_only_waited_for_long_is_not_passed_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(turns, "HELD_SECONDS", 0.2)
+    at_it, most = 0, 0
+    ours = turns.Turns()
+
+    def work(_: int) -> None:
+        nonlocal at_it, most
+        turn = ours.take(30)
+        assert turn is not None
+        at_it += 1
+        most = max(most, at_it)
+        time.sleep(0.05)
+        at_it -= 1
+        turn.release()
+
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(work, range(16)))
+
+    assert most == 1
 
 
 def test_an_interrupt_in_a_statement_stays_an_interrupt(url: str) -> None:

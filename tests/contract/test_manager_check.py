@@ -63,7 +63,9 @@ class Desk:
     def check(self, *words: str) -> subprocess.CompletedProcess[str]:
         return self.run("manager", "check", str(self.file), *words)
 
-    def apply_fleet(self, *, critical: bool = False, opened: bool = True) -> None:
+    def apply_fleet(
+        self, *, critical: bool = False, opened: bool = True, frozen: bool = False
+    ) -> None:
         """Make a fleet of the one router the one in force."""
         host, info = self.lab.host("router0"), self.lab.info()
         start = datetime.now(UTC) - timedelta(hours=1 if opened else 5)
@@ -93,6 +95,13 @@ profiles:
 hosts:
   - {{name: router0, tenant: acme, address: {host.address}, port: {host.port},
      labels: {{device: router, os: vyos}}, critical: {str(critical).lower()}}}
+"""
+        if frozen:
+            end = start + timedelta(days=1)
+            text += f"""\
+freezes:
+  - {{name: year-end, scope: global, start: "{start:%Y-%m-%dT%H:%M}", end: "{end:%Y-%m-%dT%H:%M}",
+     zone: UTC, reason: closing the books}}
 """
         path = self.home / "fleet.yaml"
         path.write_text(text)
@@ -193,6 +202,8 @@ def test_a_change_is_refused_wherever_a_rollout_would_be(desk: Desk) -> None:
     assert "is critical" in desk.check(*asked).stderr
     desk.apply_fleet(opened=False)
     assert "the window now of router0 is closed" in desk.check(*asked).stderr
+    desk.apply_fleet(frozen=True)
+    assert "calendars forbid it: freeze: year-end" in desk.check(*asked).stderr
     desk.apply_fleet()
     assert desk.run("stop", "testing").returncode == 0
     done = desk.check(*asked)

@@ -336,6 +336,24 @@ def test_an_entry_that_was_never_finished_is_broken_and_repaired(arch: ArchRoot)
     assert (facts.broken, facts.version_of("zip")) == ((), "1.0-1")
 
 
+def test_a_repair_that_cannot_install_again_leaves_the_entry_to_be_seen(arch: ArchRoot) -> None:
+    (arch.db / "local/zip-1.0-1/desc").write_text("")
+    (cached,) = arch.cache.glob("zip-1.0-1-*.pkg.tar*")
+    whole = cached.read_bytes()
+    cached.write_bytes(whole[:100])
+
+    assert arch.run(arch.manager.repair_script()).exit_status not in {0, None}
+    assert [item.name for item in arch.look().broken] == ["zip"]
+    # The same, killed while pacman was at work.
+    (arch.db / "wavemend-unfinished").mkdir(exist_ok=True)
+    (arch.db / "local/zip-1.0-1").rename(arch.db / "wavemend-unfinished/zip-1.0-1")
+    assert [item.name for item in arch.look().broken] == ["zip"]
+
+    cached.write_bytes(whole)
+    assert arch.run(arch.manager.repair_script()).exit_status == 0
+    assert (arch.look().broken, arch.look().version_of("zip")) == ((), "1.0-1")
+
+
 def test_a_repository_that_cannot_be_reached_never_reads_as_nothing_pending(
     arch: ArchRoot,
 ) -> None:

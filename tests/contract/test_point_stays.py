@@ -3,6 +3,7 @@
 Real ledger; the points lie on no disk.
 """
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -16,14 +17,24 @@ from sqlmodel import Session
 from tests.cases.rollouts.build import NOON, PROFILE, START, facts, host, plan_of, wave
 from tests.cases.rollouts.ledgers import KEY, frozen, new_ledger, opened
 from tests.contract.attempt_bench import TENANT, Bench
+from wavemend.approvals import Answer
 from wavemend.documents import to_document
 from wavemend.evidence import Evidence
 from wavemend.execution.hands import Hands
+from wavemend.execution.restore_points import asking, snapshotter
 from wavemend.fleet import FeedSettings, Fleet, RolloutKind
-from wavemend.ledger import restore_points, rollbacks, rollouts
-from wavemend.ledger.care_tables import RestorePointRow
+from wavemend.ledger import (
+    approvals,
+    restore_points,
+    rollback_approvals,
+    rollback_runs,
+    rollbacks,
+    rollouts,
+)
+from wavemend.ledger.care_tables import RestorePointRow, RollbackRow
 from wavemend.ledger.intake import apply_fleet
 from wavemend.ledger.restore_points import PointState
+from wavemend.ledger.rollback_runs import RollbackRun
 from wavemend.ledger.rollbacks import RollbackIntent
 from wavemend.ledger.rollouts import Lease
 from wavemend.ledger.scans import record_look
@@ -32,8 +43,10 @@ from wavemend.ledger.tables import AttemptRow
 from wavemend.observations import Look
 from wavemend.outcomes import Outcome
 from wavemend.policy.care import RestorePointRule
+from wavemend.rollbacks import AT_NEXT_BOOT, CaseHost, RollbackCase
 from wavemend.rollout import AttemptState
-from wavemend.steps.restore_points import POINTS_AT_ONCE, decide_stays, remove_point
+from wavemend.signatures import Signer
+from wavemend.steps.restore_points import POINTS_AT_ONCE, decide_stays, due_points, remove_point
 
 KEEP = timedelta(days=2)
 RULE = RestorePointRule(
@@ -203,6 +216,19 @@ def test_a_change_that_waits_for_a_restart_keeps_its_point_until_the_next_boot_w
     assert site.row().remove_after == START + 10 * KEEP
 
 
+def test_a_restart_that_somebody_elses_change_waits_for_keeps_no_point_of_ours(
+    tmp_path: Path,
+) -> None:
+    """Nothing was begun on the host, so the point holds nothing that could be wanted back."""
+    site = Site(tmp_path, ("web1",), Outcome.PATCHED_REBOOT_PENDING)
+    with site.ledger.writing() as book:
+        row = book.get_one(AttemptRow, "a-r-1-web1")
+        row.touched, row.intent_at, row.begun_at, row.evidence = False, None, None, b""
+
+    assert decide_stays(site.hands()) == 1
+    assert site.row().remove_after == START + KEEP
+
+
 @pytest.mark.parametrize(
     ("outcome", "decided", "state"),
     [("", 0, PointState.MADE), (Outcome.FAILED, 1, PointState.KEPT)],
@@ -219,6 +245,28 @@ def test_a_restart_that_did_not_go_well_keeps_the_point_of_the_change_before(
 
     assert decide_stays(site.hands()) == decided
     assert (site.row().state, site.row().remove_after) == (state, None)
+
+
+@pytest.mark.parametrize(
+    ("seen", "stays"),
+    [
+        ("web1: off: web1 does not answer", True),
+        ("web1: wm-fine is not 2.0\nafter hook 1 failed: no such pool", True),
+        ("web10: off: web10 does not answer\nafter hook 1 failed: web1", False),
+        ("", False),
+    ],
+)
+def test_a_host_that_was_not_found_well_at_the_last_look_keeps_its_point(
+    tmp_path: Path, seen: str, stays: bool
+) -> None:
+    site = Site(tmp_path, ("web1",), Outcome.PATCHED)
+    with site.ledger.writing() as book:
+        rollouts.record_step(book, site.lease, "verified", START, detail=seen)
+
+    assert decide_stays(site.hands()) == 1
+
+    kept = (PointState.KEPT, None), (PointState.MADE, START + KEEP)
+    assert (site.row().state, site.row().remove_after) == kept[0 if stays else 1]
 
 
 # --- what is in use -------------------------------------------------------------------------------
@@ -271,3 +319,120 @@ def test_a_point_of_a_rollout_that_is_not_finished_is_not_removed_by_hand(tmp_pa
     left = remove_point(site.hands(), site.row(), actor="olga")
 
     assert left.trouble == "rollout r-1 is not finished, and may need it"
+
+
+def case_of_web1(reason: str = "slow") -> RollbackCase:
+    return RollbackCase(
+        rollout="r-1",
+        tenant="acme",
+        plan_digest="sha256:plan",
+        hosts=(CaseHost(host="web1", attempt_id="a-r-1-web1"),),
+        requested_by="olga",
+        reason=reason,
+    )
+
+
+def test_a_host_that_a_run_has_not_come_to_yet_keeps_its_point(tmp_path: Path) -> None:
+    site = due(tmp_path)
+    run = RollbackRun(case=case_of_web1(), outside_window=True)
+    with site.ledger.writing() as book:
+        rollback_runs.begin_run(book, site.lease, "run-1", run, now=site.now)
+
+    for actor in ("tidy", "olga"):
+        left = remove_point(site.hands(), site.row(), actor=actor)
+        assert left.trouble == "a run that takes the host back has not ended, and may need it"
+    with site.ledger.writing() as book:
+        rollback_runs.end_run(book, site.lease, "run-1", now=site.now)
+    assert "ended with 1" in remove_point(site.hands(), site.row(), actor="tidy").trouble
+
+
+def test_a_host_that_waits_for_a_signature_over_its_rollback_keeps_its_point(
+    tmp_path: Path,
+) -> None:
+    site = due(tmp_path)
+    with site.ledger.writing() as book:
+        asked = rollback_approvals.ask(
+            book, case_of_web1(), request_id="q-1", nonce="n", actor="olga", now=site.now
+        )
+
+    left = remove_point(site.hands(), site.row(), actor="tidy")
+    assert left.trouble == "somebody has asked to take the host back, and may need it"
+    site.now = asked.expires_at + timedelta(seconds=1)
+    assert "ended with 1" in remove_point(site.hands(), site.row(), actor="tidy").trouble
+
+
+def test_a_rollback_that_was_rejected_keeps_no_point(tmp_path: Path) -> None:
+    site = due(tmp_path)
+    with site.ledger.writing() as book:
+        asked = rollback_approvals.ask(
+            book, case_of_web1(), request_id="q-1", nonce="n", actor="olga", now=site.now
+        )
+        no = Answer(decision="reject", identity="alice", reason="no", signature="s")
+        approvals.record(
+            book,
+            asked,
+            no,
+            statement="",
+            signer=Signer(identity="alice", key="k", fingerprint="f"),
+            refusal="",
+            now=site.now,
+        )
+
+    assert "ended with 1" in remove_point(site.hands(), site.row(), actor="tidy").trouble
+
+
+@pytest.mark.parametrize("tenant", ["", "acme"])
+def test_nothing_is_tidied_away_while_everything_is_stopped(tmp_path: Path, tenant: str) -> None:
+    site = due(tmp_path)
+    hands, point = site.hands(), site.row()
+    assert [row.host for row in due_points(hands)] == ["web1"]
+    with site.ledger.writing() as book:
+        rollouts.turn_switch(book, tenant, engaged=True, actor="olga", reason="fire", now=site.now)
+
+    assert due_points(hands) == ()
+    left = remove_point(hands, point, actor="tidy")  # the switch came after the list
+    assert left.trouble == "stopped: fire (by olga)"
+    assert site.row().state == PointState.MADE
+
+
+def test_nothing_is_tidied_away_where_the_file_stops_this_machine(tmp_path: Path) -> None:
+    site = due(tmp_path)
+    hands, point = site.hands(), site.row()
+    hands.stop_file.write_text("fire")
+
+    assert due_points(hands) == ()
+    assert remove_point(hands, point, actor="tidy").trouble == "stopped: fire"
+    assert site.row().state == PointState.MADE
+
+
+def test_a_point_whose_disk_the_next_boot_puts_back_is_not_removed_before(tmp_path: Path) -> None:
+    site = due(tmp_path)
+    assert site.take_back() == ""
+    with site.ledger.writing() as book:
+        book.get_one(RollbackRow, "b-1").kind = "lvm"
+        rollbacks.end(
+            book,
+            site.lease,
+            "b-1",
+            outcome=Outcome.NEEDS_HUMAN,
+            detail=f"{AT_NEXT_BOOT}: not restarted: stopped: fire",
+            packages=(),
+            evidence=EVIDENCE,
+            now=site.now,
+        )
+
+    words = "rollback b-1 puts its disk back with its next restart: restart it by hand, and scan it"
+    assert remove_point(site.hands(), site.row(), actor="olga").trouble == words
+    site.see("the next one", site.now)
+    assert "ended with 1" in remove_point(site.hands(), site.row(), actor="olga").trouble
+
+
+def test_a_list_that_was_cut_is_no_list_whatever_letters_it_is_written_in(tmp_path: Path) -> None:
+    site = due(tmp_path)
+    longer = "import sys; print('wavemend-r-1-web1'); sys.stdout.write('schön gelöscht\\n' * 8000)"
+    rule = replace(RULE, find=(sys.executable, "-X", "utf8", "-c", longer))
+
+    with asking(site.hands(), host("web1")) as ask:
+        listing = snapshotter(rule).listed(ask, host("web1"))
+
+    assert listing.trouble == "find a restore point: the answer is longer than can be read"

@@ -20,7 +20,7 @@ from tests.contract.attempt_bench import Bench
 from tests.contract.local_root import LocalRoot
 from tests.contract.point_bench import Points
 from wavemend.errors import HostUnreachable, LedgerError
-from wavemend.hosts import Host
+from wavemend.hosts import Facts, Host
 from wavemend.ledger import audit
 from wavemend.ledger.care_tables import ReadinessRow
 from wavemend.ledger.readiness import (
@@ -31,10 +31,11 @@ from wavemend.ledger.readiness import (
     record_readiness,
 )
 from wavemend.ledger.rollouts import turn_switch
+from wavemend.managers.apt import AptManager
 from wavemend.policy.care import Unready
 from wavemend.power_on import magic_packet, wake
 from wavemend.readiness import Check, GroupAnswer, Problem, Readiness, group_answer
-from wavemend.steps.readiness import check_host, until_ready
+from wavemend.steps.readiness import LOCK_SECONDS, check_host, until_ready
 from wavemend.testing.simulated.catalogue import new_catalogue
 from wavemend.testing.simulated.machine import Machine
 from wavemend.testing.simulated.spec import HostSpec
@@ -210,6 +211,36 @@ def test_who_keeps_required_restore_points_and_does_not_answer_keeps_the_host_ou
     problems = [p for p in check(place).problems if p.check is Check.RESTORE_POINT]
     assert [p.blocks for p in problems] == [True] * required
     assert all("the cloud does not answer" in p.reason for p in problems)
+
+
+class Busy(AptManager):
+    """Is in use by somebody else at the first looks."""
+
+    looks = 0
+
+    def read_facts(
+        self, host: Host, transport: Transport, now: datetime, *, refresh: bool, deadline: float
+    ) -> Facts:
+        facts = super().read_facts(host, transport, now, refresh=refresh, deadline=deadline)
+        Busy.looks -= 1
+        return facts if Busy.looks < 0 else replace(facts, lock_holder="apt-get (7)")
+
+
+@pytest.mark.parametrize(("looks", "ready"), [(2, True), (10**6, False)])
+def test_a_timer_that_is_at_work_for_seconds_makes_no_host_unready(
+    place: Place, looks: int, ready: bool
+) -> None:
+    Busy.looks, ticks, naps = looks, itertools.count(step=10), list[float]()
+    hands = replace(
+        place.bench.hands(),
+        manager=lambda _: Busy(),
+        monotonic=lambda: next(ticks),
+        sleep=naps.append,
+    )
+    found = check_host(hands, place.bench.host, place.bench.profile, place.occasion, deep=False)
+    assert found.ready == ready
+    assert [problem.check for problem in found.problems] == ([] if ready else [Check.LOCK])
+    assert sum(naps) <= LOCK_SECONDS
 
 
 def test_a_wake_on_lan_frame_reaches_who_listens() -> None:

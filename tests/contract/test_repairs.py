@@ -170,6 +170,28 @@ def test_a_host_that_somebody_mended_meanwhile_is_left_alone(host: HostOf) -> No
     assert_untouched(bench, machine)
 
 
+class Busy:
+    """apt on a host where somebody changes packages just now."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(APT, name)
+
+    def read_facts(self, *args: Any, **kwargs: Any) -> Facts:
+        return replace(APT.read_facts(*args, **kwargs), lock_holder="packagekitd (77)")
+
+
+def test_a_host_that_cannot_say_now_what_is_half_done_has_not_been_mended(host: HostOf) -> None:
+    bench, machine = host
+    path = machine.folder / "packages.json"
+    path.write_text(path.read_text().replace('"iF"', '"ii"'))
+    hands = replace(bench.hands(), manager=lambda _: Busy())
+
+    assert attempt_host(hands, bench.order()) is Outcome.SKIPPED
+    assert bench.row().reason.startswith("lock: ")
+    assert "packagekitd (77) changes packages" in bench.row().reason
+    assert_untouched(bench, machine)
+
+
 def test_what_was_half_done_after_the_plan_is_drift_and_nobody_approved_it(host: HostOf) -> None:
     bench, machine = host
     cut(machine, "zip")

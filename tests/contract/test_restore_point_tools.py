@@ -123,6 +123,73 @@ def test_btrfs_never_exchanges_a_subvolume_for_the_same_point_twice(disk: Disk) 
     assert failed.value.returncode == 66
 
 
+def test_btrfs_never_removes_what_the_host_runs_from(disk: Disk) -> None:
+    btrfs = SNAPSHOTS["btrfs"](RestorePointRule(kind="btrfs", of=str(disk.mount)))
+    found = assert_lives(btrfs)
+    run_script(btrfs.restoring(SUBJECT, found))
+    (disk.mount / "shop").write_text("written by a host that was not restarted")
+
+    trouble = btrfs.remove(ask_here, HOST, SUBJECT.name)
+
+    assert "runs from what it replaced until a restart" in trouble
+    assert (disk.mount / "shop").read_text().startswith("written")
+    disk.boot()
+    assert_removed(btrfs)
+
+
+def test_btrfs_makes_no_point_of_what_holds_other_subvolumes_that_are_not_empty(
+    disk: Disk,
+) -> None:
+    btrfs = SNAPSHOTS["btrfs"](RestorePointRule(kind="btrfs", of=str(disk.mount)))
+    inside = disk.mount / "with a path in it"
+    run("btrfs", "subvolume", "create", str(inside))
+    found = assert_lives(btrfs)
+    (inside / "order").write_text("1")
+
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        run_script(btrfs.restoring(SUBJECT, found))
+
+    assert failed.value.returncode == 65
+    assert btrfs.remove(ask_here, HOST, SUBJECT.name) == ""
+    trouble = btrfs.make(ask_here, SUBJECT)
+    words = "@data/with a path in it is a subvolume inside of"
+    assert words in trouble
+    assert btrfs.listed(ask_here, HOST).found == ()
+
+
+def test_btrfs_makes_no_point_of_the_top_of_a_file_system_which_cannot_be_exchanged(
+    disk: Disk,
+) -> None:
+    top = disk.folder / "top"
+    top.mkdir()
+    run("mount", "-t", "btrfs", "-o", "subvolid=5", disk.device, str(top))
+    try:
+        btrfs = SNAPSHOTS["btrfs"](RestorePointRule(kind="btrfs", of=str(top)))
+        assert "is the top of its file system" in btrfs.make(ask_here, SUBJECT)
+    finally:
+        run("umount", str(top))
+
+
+def test_btrfs_that_cannot_tell_what_a_subvolume_is_lists_nothing_and_removes_nothing(
+    disk: Disk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    btrfs = SNAPSHOTS["btrfs"](RestorePointRule(kind="btrfs", of=str(disk.mount)))
+    assert_lives(btrfs)
+    broken = tmp_path / "bin"
+    broken.mkdir()
+    (broken / "btrfs").write_text(
+        "#!/bin/sh\necho 'libbtrfsutil.so.1: cannot open' >&2; exit 127\n"
+    )
+    (broken / "btrfs").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{broken}:{os.environ['PATH']}")
+
+    assert "exit status 127" in btrfs.listed(ask_here, HOST).trouble
+    assert "exit status 127" in btrfs.remove(ask_here, HOST, SUBJECT.name)
+
+    monkeypatch.undo()
+    assert_removed(btrfs)
+
+
 def test_btrfs_says_that_a_mount_point_is_none_of_its_subvolumes(tmp_path: Path) -> None:
     if os.geteuid() != 0 or lacks("btrfs"):
         pytest.skip("needs root and btrfs-progs")

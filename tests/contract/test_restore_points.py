@@ -14,6 +14,7 @@ import pytest
 
 from tests.contract.attempt_bench import HOUR, Bench
 from tests.contract.point_bench import Points
+from wavemend.errors import PlanError
 from wavemend.execution.attempt import attempt_host
 from wavemend.execution.jobs import read_journal
 from wavemend.execution.rollback import roll_back_host
@@ -36,7 +37,7 @@ from wavemend.transports.ssh import connect
 
 pytestmark = pytest.mark.skipif(shutil.which("flock") is None, reason="flock is missing")
 
-HOSTS = tuple(HostSpec(f"web{number}", packages=("wm-fine",)) for number in range(16))
+HOSTS = tuple(HostSpec(f"web{number}", packages=("wm-fine",)) for number in range(20))
 SPARE = iter(host.name for host in HOSTS)
 
 
@@ -304,6 +305,34 @@ def test_the_point_of_a_failed_host_stays_until_a_person_removes_it(site: Site) 
 def fast() -> Callable[[], float]:
     """Return a stopwatch that makes a minute's patience short."""
     return lambda: 30 * time.monotonic()
+
+
+def test_a_disk_is_not_put_back_over_changes_that_the_ledger_does_not_know_of(site: Site) -> None:
+    site.prepare()
+    site.attempt()
+    bench = site.bench
+    stranger = f"sed -n 's/^begin a-[^ ]*/begin a-{32 * '0'}/p' journal"
+    line = f"cd ${{WAVEMEND_ROOT-}}/var/lib/wavemend && {stranger}"
+    transport = connect(bench.host, site.lab.login())
+    try:
+        transport.run_as_root(("sh", "-c", f"{line} >more && cat more >>journal"), deadline=60)
+    finally:
+        transport.close()
+    with bench.ledger.reading() as book:
+        case = case_of(book, bench.plan, (bench.host.name,), requested_by="olga", reason="slow")
+    request = RollbackRequest(requested_by="olga", reason="slow", case=case, outside_window=True)
+
+    end = roll_back_host(bench.hands(), bench.order(), request)
+
+    assert end.outcome is Outcome.BLOCKED
+    assert "its journal has 1 changes that this ledger does not know of" in end.detail
+    assert not (bench.folder / "restored").exists()
+
+
+def test_a_run_that_names_no_host_takes_nothing_back(site: Site) -> None:
+    site.prepare()
+    with site.bench.ledger.reading() as book, pytest.raises(PlanError, match="no host is named"):
+        case_of(book, site.bench.plan, (), requested_by="olga", reason="slow")
 
 
 def test_a_point_that_was_used_stays_until_a_person_removes_it(site: Site) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -11,8 +12,9 @@ from typing import Any
 import pytest
 
 from tests.cases.rollouts.build import PLAN, START
-from tests.cases.rollouts.ledgers import end, frozen, intend, new_ledger, take
+from tests.cases.rollouts.ledgers import KEY, end, frozen, intend, new_ledger, opened, take
 from wavemend.cli.resume import resume_orphans
+from wavemend.errors import EnvironmentUnfit
 from wavemend.ledger import rollback_runs, rollouts
 from wavemend.ledger.attempts import Granted
 from wavemend.ledger.rollback_runs import RollbackRun
@@ -186,3 +188,33 @@ def test_a_run_that_is_about_to_take_its_lease_is_left_alone(
 
     assert list(resume_orphans(ledger, url, LATER)) == []
     assert prefect.forced == []
+
+
+def test_one_rollout_that_prefect_does_not_take_keeps_no_other_from_being_taken_up(
+    tmp_path: Path, api: tuple[str, type[Prefect]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, prefect = api
+    ledger = new_ledger(tmp_path)
+    other = replace(KEY, profile="other")
+    for number, key in ((1, KEY), (2, other)):
+        opened(ledger, f"r-{number}", key)
+
+    def deployment(asked: Prefect) -> None:
+        profile = "linux" if "linux" in asked.path else "other"
+        said = {"tenant": "acme", "profile": profile, "window": "night"}
+        asked._answer({"id": profile, "parameters": said})
+
+    def refuse_one(asked: Prefect) -> None:
+        if "/other/" in asked.path:
+            asked.send_error(409)
+        else:
+            Prefect.do_POST(asked)
+
+    monkeypatch.setattr(prefect, "do_GET", deployment)
+    monkeypatch.setattr(prefect, "do_POST", refuse_one)
+
+    lines: list[str] = []
+    with pytest.raises(EnvironmentUnfit, match="rollout r-2: cannot be taken up"):
+        lines.extend(resume_orphans(ledger, url, LATER))
+
+    assert lines == ["rollout r-1: taken up again by run run-2"]

@@ -7,8 +7,8 @@ import json
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -21,7 +21,7 @@ from tests.contract.point_bench import Points
 from wavemend.approvals import Answer, check, sign, statement
 from wavemend.execution.attempt import attempt_host
 from wavemend.execution.hands import Hands
-from wavemend.execution.jobs import read_journal
+from wavemend.execution.jobs import JobSpec, read_journal, start_job
 from wavemend.execution.looks import look
 from wavemend.execution.rollback import roll_back_host
 from wavemend.execution.rollback_end import RollbackEnd
@@ -38,8 +38,10 @@ from wavemend.ledger.attempts import Granted
 from wavemend.ledger.care_tables import RollbackRow
 from wavemend.ledger.intake import apply_fleet
 from wavemend.ledger.rollbacks import RollbackIntent
+from wavemend.ledger.tables import AttemptRow
+from wavemend.managers.apt import APT
 from wavemend.outcomes import Outcome, PackageOutcome
-from wavemend.packages import JobScript
+from wavemend.packages import JobScript, Target
 from wavemend.policy.care import Probe, RollBack
 from wavemend.rollbacks import RollbackCase, RollbackRequest
 from wavemend.steps.prepare import prepare_host
@@ -112,6 +114,7 @@ class Site:
                 (bench.host.name,),
                 requested_by="olga",
                 reason="the shop is slow",
+                outside_window=True,
             )
 
     def roll_back(self, **changes: object) -> RollbackEnd:
@@ -219,6 +222,36 @@ def packages_of(site: Site, lab: SimulatedLab) -> Iterator[Any]:
     memory.write_text(json.dumps(data))
 
 
+class BadScripts:
+    """apt, but its undo ends as zypper's does when a package's script fails: versions are back."""
+
+    def undo_script(self, targets: Sequence[Target]) -> JobScript:
+        script = APT.undo_script(targets)
+        return replace(script, text=f"(\n{script.text}\n)\nexit 107\n")
+
+    def end_trouble(self, status: int | None) -> str:
+        return "a script of a package failed" if status == 107 else ""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(APT, name)
+
+
+def test_a_package_script_that_fails_on_the_way_back_is_no_success_though_the_versions_are_back(
+    site: Site,
+) -> None:
+    site.patched()
+    odd: Any = BadScripts()
+    hands = replace(site.hands(), manager=lambda _: odd)
+
+    end = roll_back_host(hands, site.bench.order(), site.request())
+
+    assert site.version() == "1.0"
+    assert (end.outcome, end.detail) == (
+        Outcome.FAILED,
+        "the old versions are back, but a script of a package failed",
+    )
+
+
 # --- what is refused -----------------------------------------------------------------------------
 
 
@@ -283,6 +316,25 @@ def test_a_version_that_came_since_by_other_hands_is_not_taken_away(
 
     words = "somebody has changed it since: wm-fine is 3.0, the change was from 1.0 to 2.0"
     assert_refused(site, site.roll_back(), words)
+
+
+def test_nothing_is_taken_back_under_a_job_that_still_runs(site: Site) -> None:
+    site.patched()
+    bench, nonce = site.bench, "n" * 32
+    row = bench.row()
+    sleeping = JobScript(text="sleep 30\n", args=())
+    spec = JobSpec(attempt_id="a-older-1", nonce=nonce, fence=row.fence, script=sleeping)
+    with closing(bench.connect(bench.host)) as transport:
+        start_job(transport, spec, deadline=30)
+    older = row.model_dump() | {"id": "a-older-1", "nonce": nonce, "plan_digest": "another"}
+    older |= {"outcome": Outcome.UNREACHABLE, "intent_at": bench.now() - HOUR}
+    with bench.ledger.writing() as book:
+        book.add(AttemptRow(**older))
+
+    end = site.roll_back()
+
+    assert (end.outcome, site.rows(), site.version()) == (Outcome.BLOCKED, (), "2.0")
+    assert end.detail == "the job of its attempt a-older-1 still runs"
 
 
 def test_a_start_that_was_stalled_for_hours_is_not_begun_by_the_hosts_own_clock(
@@ -433,6 +485,12 @@ def test_a_host_that_is_critical_needs_a_signature_over_exactly_this_rollback(si
 
     signed(site, case=replace(site.case(), reason="something else"))
     assert_refused(site, site.roll_back(**now_critical), "no valid signature over this rollback")
+
+    inside = replace(site.case(), outside_window=False)
+    signed(site, case=inside)
+    assert_refused(site, site.roll_back(**now_critical), "no valid signature over this rollback")
+    words = "it was not asked for outside the maintenance window"
+    assert_refused(site, site.roll_back(case=inside, **now_critical), words)
 
     signed(site)
     assert site.roll_back(**now_critical).outcome is Outcome.ROLLED_BACK

@@ -158,6 +158,20 @@ def test_a_signature_over_one_reason_is_none_over_another(
     assert (code, "no valid signature over this rollback" in said) == (14, True)
 
 
+def test_a_signature_for_inside_the_window_is_none_for_outside_of_it(
+    ledger: Ledger, run: Run, tmp_path: Path
+) -> None:
+    alice = key_of(tmp_path, "alice")
+    why = ("--reason", "it is down")
+    assert run("approve-rollback", asked(run), "--key", str(alice), *why)[0] == 0
+
+    request = asked(run, "--outside-window")
+
+    assert f"rollback {request}: db1 of r-1 outside its window" in run("waiting")[1]
+    code, said = run("approve-rollback", request, "--key", str(alice), *why)
+    assert (code, "also while the maintenance window is closed" in said) == (0, True)
+
+
 def test_a_stop_holds_rollbacks_too_and_says_the_way_out(
     ledger: Ledger, run: Run, tmp_path: Path
 ) -> None:
@@ -200,3 +214,26 @@ def test_the_list_of_points_shows_those_that_something_lies_behind(
     assert (code, "wavemend-r-1-db1" in said) == (0, False), "package versions lie nowhere"
     code, said = run("restore-points", "--remove", "db1", "--rollout", "r-1")
     assert (code, "has no restore point of db1 that stands" in said) == (13, True)
+
+
+def test_show_says_what_the_last_look_found(run: Run, ledger: Ledger) -> None:
+    with ledger.writing() as book:
+        lease = rollouts.take_lease(book, "r-1", "me", START, owner_is_dead=True)
+        rollouts.record_step(book, lease, "verified", START, detail="db1: wm-fine is not 2.0")
+
+    _, said = run("rollout", "show", "r-1")
+
+    assert "at the last look: db1: wm-fine is not 2.0\n" in said
+
+
+def test_a_report_made_again_speaks_of_the_fleet_that_was_planned_for(
+    run: Run, ledger: Ledger
+) -> None:
+    """The company has left since; in another fleet it would have another zone and gap, too."""
+    other = replace(FLEET, tenants=(replace(TENANT, name="blue"),), hosts=()).sealed()
+    with ledger.writing() as book:
+        apply_fleet(book, other, actor="olga", now=START)
+
+    code, said = run("rollout", "report", "r-1")
+
+    assert (code, said.partition(":")[0]) == (0, "Acme"), said

@@ -6,18 +6,22 @@ from pathlib import Path
 
 import pytest
 
-from tests.cases.rollouts.build import PLAN, START
+from tests.cases.rollouts.build import PLAN, START, facts, host
 from tests.cases.rollouts.ledgers import KEY, end, frozen, intend, new_ledger, opened
+from tests.contract.test_point_stays import EVIDENCE
 from wavemend.fleet import RolloutKey, RolloutKind
 from wavemend.ledger import attempts, restore_points, rollbacks, rollouts
-from wavemend.ledger.attempts import Granted
-from wavemend.ledger.care_tables import RestorePointRow
+from wavemend.ledger.attempts import Granted, Refused, Wait
+from wavemend.ledger.care_tables import RestorePointRow, RollbackRow
 from wavemend.ledger.restore_points import PointState
 from wavemend.ledger.rollbacks import RollbackIntent
 from wavemend.ledger.rollouts import Lease
+from wavemend.ledger.scans import record_look
 from wavemend.ledger.store import Ledger
+from wavemend.observations import Look
 from wavemend.outcomes import Outcome
 from wavemend.plans import Plan
+from wavemend.rollbacks import AT_NEXT_BOOT
 
 LATER = replace(PLAN, rollout="r-2")
 
@@ -95,6 +99,98 @@ def test_a_later_change_that_may_have_begun_is_taken_back_first(
         last = rollbacks.last_touched(book, "web1")
     assert last is not None
     assert last.rollout_id == "r-2"
+
+
+def test_a_host_is_on_its_way_back_until_its_rollback_has_ended(ledger: Ledger) -> None:
+    def seen() -> tuple[bool, bool]:
+        with ledger.reading() as book:
+            view = rollouts.read_view(book, "r-1").attempts["web1"]
+        return view.going_back, view.taken_back
+
+    assert seen() == (False, False)
+    assert refusal(ledger) == ""
+    assert seen() == (True, False)
+    with ledger.writing() as book:
+        held = Lease("r-1", "me", rollouts.get_rollout(book, "r-1").fence)
+        rollbacks.end(
+            book,
+            held,
+            "b-0123456789",
+            outcome=Outcome.ROLLED_BACK,
+            detail="",
+            packages=(),
+            evidence=None,
+            now=START,
+        )
+    assert seen() == (False, True)
+
+
+@pytest.mark.parametrize("kind", ["lvm", "btrfs", "snapper", "zfs"])
+def test_a_disk_that_the_next_boot_puts_back_is_not_patched_nor_restarted_before(
+    ledger: Ledger, kind: str
+) -> None:
+    stopped_before_its_restart(ledger, kind)
+    see(ledger, "b")
+
+    answer = at_web1(ledger)
+    assert isinstance(answer, Refused)
+    assert answer.reason == (
+        "rollback b-0123456789 puts its disk back with its next restart: restart it by hand, "
+        "and scan it"
+    )
+
+    see(ledger, "the next one")
+    assert isinstance(at_web1(ledger), Granted)
+
+
+@pytest.mark.parametrize("kind", ["package_versions", "windows", "libvirt", "commands"])
+def test_what_comes_back_without_a_restart_keeps_no_change_waiting(
+    ledger: Ledger, kind: str
+) -> None:
+    stopped_before_its_restart(ledger, kind)
+    see(ledger, "b")
+
+    assert isinstance(at_web1(ledger), Granted)
+
+
+def stopped_before_its_restart(ledger: Ledger, kind: str) -> None:
+    """Take web1 back on its disk only, in the boot `b`: the kill switch forbade the restart."""
+    assert refusal(ledger) == ""
+    evidence = replace(EVIDENCE, boot_id_after="b")
+    with ledger.writing() as book:
+        book.get_one(RollbackRow, "b-0123456789").kind = kind
+        held = Lease("r-1", "me", rollouts.get_rollout(book, "r-1").fence)
+        rollbacks.end(
+            book,
+            held,
+            "b-0123456789",
+            outcome=Outcome.NEEDS_HUMAN,
+            detail=f"{AT_NEXT_BOOT}: not restarted: stopped: fire",
+            packages=(),
+            evidence=evidence,
+            now=START,
+        )
+        rollouts.finish_rollout(book, held, "yes", START)
+
+
+def see(ledger: Ledger, boot_id: str) -> None:
+    """Look at web1, which is in this boot."""
+    seen = Look(host="web1", at=START, facts=replace(facts("web1"), boot_id=boot_id))
+    with ledger.writing() as book:
+        record_look(book, host("web1"), seen, purpose="scan")
+
+
+def at_web1(ledger: Ledger) -> Granted | Refused | Wait:
+    """Ask whether the next rollout may begin at web1."""
+    with ledger.reading() as book:
+        is_open = any(row.id == "r-2" for row in rollouts.list_rollouts(book))
+    if not is_open:
+        lease = opened(ledger, LATER.rollout, OTHER)
+        with ledger.writing() as book:
+            rollouts.store_plan(book, lease, LATER, START)
+    with ledger.reading() as book:
+        fence = rollouts.get_rollout(book, "r-2").fence
+    return intend(ledger, Lease("r-2", "me", fence), "web1", plan=LATER)
 
 
 def put_point(ledger: Ledger, state: PointState) -> None:

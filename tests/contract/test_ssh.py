@@ -153,6 +153,44 @@ def test_a_server_that_stops_at_any_stage_is_given_up_in_time(stage: str) -> Non
         assert words in fails_within(1.0, lambda: connect(host, login), HostSilent)
 
 
+@needs_sshd
+@pytest.mark.parametrize(("drops", "gets_in"), [(1, True), (3, True), (9, False)])
+def test_an_sshd_with_one_too_many_at_its_door_is_asked_again(
+    sshd: OpenSshServer, drops: int, gets_in: bool
+) -> None:
+    knocks: list[int] = []
+
+    def door(sock: socket.socket) -> None:
+        knocks.append(1)
+        if len(knocks) <= drops:
+            sock.sendall(b"Exceeded MaxStartups\r\n")
+            sock.close()
+            return
+        inside = socket.create_connection(("127.0.0.1", sshd.port))
+        back = threading.Thread(target=pass_on, args=(inside, sock), daemon=True)
+        back.start()
+        pass_on(sock, inside)
+
+    with nothing_left_behind(), bad_servers.listening(door) as port:
+        host = host_on(port, sshd.host_key.public)
+        if gets_in:
+            with opened(host, login_for(sshd)) as transport:
+                assert transport.run(["true"], deadline=10).exit_status == 0
+        else:
+            with pytest.raises(HostSilent, match="does not speak SSH"):
+                connect(host, login_for(sshd))
+        assert len(knocks) == min(drops + 1, 4)
+
+
+def pass_on(source: socket.socket, sink: socket.socket) -> None:
+    """Pass on what one side says, to the end of it."""
+    with contextlib.suppress(OSError):
+        while data := source.recv(65_536):
+            sink.sendall(data)
+    with contextlib.suppress(OSError):
+        sink.shutdown(socket.SHUT_RDWR)
+
+
 def test_a_closed_port_a_lost_name_and_a_dead_address_are_told_apart() -> None:
     login = Login(name="fleet", user="root", private_key=KEY.private, connect_seconds=1.0)
     nowhere = host_on(22, address="no-such-host.invalid")
@@ -247,6 +285,30 @@ def test_hosts_behind_a_bastion_share_one_verified_connection_to_it(
             connect(host, replace(login, known_hosts=sshd.known_hosts_line))
     with pytest.raises(HostUnreachable, match=r"bastion .* cannot reach it"):
         connect(host, login)
+
+
+@needs_sshd
+@pytest.mark.parametrize(
+    ("more", "stopped", "kind", "words"),
+    [
+        ("AllowTcpForwarding no", False, HostSilent, "cannot reach it: .*rohibited"),
+        ("", True, HostSilent, "its bastion is not to be had: .* the port is closed"),
+    ],
+)
+def test_a_bastion_in_trouble_makes_no_host_behind_it_one_that_is_off(
+    tmp_path: Path, more: str, stopped: bool, kind: type[HostUnreachable], words: str
+) -> None:
+    with OpenSshServer(tmp_path / "jump", authorized=KEY.public, more=more) as jump:
+        config = (
+            f"Host jump\n  HostName 127.0.0.1\n  Port {jump.port}\n  User {jump.user}\n"
+            f"Host web1\n  HostName 127.0.0.1\n  Port {free_port()}\n  ProxyJump jump\n"
+        )
+        login = login_for(jump, config=config)
+        if stopped:
+            jump.kill()
+        with pytest.raises(kind, match=words) as caught:
+            connect(host_on(22, address="web1"), login)
+        assert caught.value.reason != "off"
 
 
 def test_a_proxy_command_is_refused_because_it_would_run_a_program_here() -> None:

@@ -143,6 +143,27 @@ def test_what_was_cut_while_it_was_configured_is_mended_by_the_repair(lab: Lab) 
     assert seen.version_of("wm-slow") == "2.0"
 
 
+def test_a_dpkg_killed_at_its_very_end_is_half_done_and_mended_by_the_repair(lab: Lab) -> None:
+    root(
+        lab,
+        "keeps1",
+        """
+        cd /var/lib/dpkg/updates
+        awk 'BEGIN { RS = ""; ORS = "\\n\\n" } /^Package: zip\\n/' ../status >0000
+        ! apt-get -q -y install wm-fine=1.0 </dev/null
+        """,
+    )
+    assert [state.split()[0::2] for state in states(facts(lab, "keeps1"))] == [
+        ["dpkg", "interrupted"]
+    ]
+
+    end = run(lab, "keeps1", APT.repair_script())
+    seen = facts(lab, "keeps1")
+
+    assert (end.exit_status, seen.broken) == (0, ())
+    root(lab, "keeps1", "apt-get -q -y install wm-fine=1.0 </dev/null")
+
+
 CUT = """
 mkdir -p /tmp/cut/DEBIAN
 printf 'Package: wm-fine\\nVersion: 9.0\\nArchitecture: all\\n' >/tmp/cut/DEBIAN/control
@@ -408,6 +429,26 @@ X
 
     assert seen.index_errors == ()
     assert time.monotonic() - began > 3
+
+
+def test_whoever_fetches_packages_is_waited_for(lab: Lab) -> None:
+    root(
+        lab,
+        "swaps1",
+        """
+        cat >/root/hold <<'X'
+use Fcntl; open(F, ">>/var/cache/apt/archives/lock");
+my $lock = pack("s s l! l! i", F_WRLCK, 0, 0, 0, 0);
+fcntl(F, F_SETLK, $lock) or die; sleep 7
+X
+        apt-get -qq update
+        setsid -f perl /root/hold </dev/null >/dev/null 2>&1
+        sleep 0.5
+        """,
+    )
+
+    assert run(lab, "swaps1", APT.apply_script([target("wm-fine", "2.0")])).exit_status == 0
+    assert run(lab, "swaps1", APT.undo_script([target("wm-fine", "1.0")])).exit_status == 0
 
 
 # --- what is not taken ---------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from tests.world.standing import Standing
 from tests.world.world import World
 from wavemend.ledger import rollbacks
 from wavemend.ledger.care_tables import RollbackRow
+from wavemend.ledger.scans import newest_look
 
 pytestmark = pytest.mark.live
 
@@ -108,6 +109,13 @@ def test_an_operator_takes_one_host_back_and_then_the_rest_of_its_wave(
         "back2": "rolled_back",
     }
     assert len([line for line in world.journal("back1") if line.startswith("begin b-")]) == 1
+    told = [package for host in report(world, patched).values() for package in host["packages"]]
+    assert {(p["after"], p["detail"]) for p in told if p["name"] == "wm-fine"} == {
+        ("1.0", "taken back")
+    }
+    with world.ledger.reading() as book:
+        looks = [newest_look(book, name, purpose="verify") for name in ("back1", "back2")]
+    assert all(found and found[1].at > back["back1"].intent_at for found in looks)
     shown = world.wavemend("rollout", "show", patched.rollout).stdout
     assert "rollback by" in shown
     assert "(the shop is slow): rolled_back" in shown

@@ -11,32 +11,32 @@ from wavemend.managers.apk.wording import ApkLog
 from wavemend.managers.reading.sections import Section
 from wavemend.packages import Target
 
-# Alpine 3.21, apk-tools 2.14, 2025-01.
+# Texts in the form of three releases, with other packages. Alpine 3.21, apk-tools 2.14, 2025-01.
 ALPINE_3_21 = """\
 fetch https://mirror.example/alpine/v3.21/main/x86_64/APKINDEX.tar.gz
 fetch https://mirror.example/alpine/v3.21/community/x86_64/APKINDEX.tar.gz
-(1/3) Upgrading busybox (1.37.0-r8 -> 1.37.0-r9)
-Executing busybox-1.37.0-r9.post-upgrade
-(2/3) Upgrading busybox-binsh (1.37.0-r8 -> 1.37.0-r9)
-(3/3) Upgrading ssl_client (1.37.0-r8 -> 1.37.0-r9)
-Executing busybox-1.37.0-r9.trigger
+(1/3) Upgrading toolbox (2.4.0-r8 -> 2.4.0-r9)
+Executing toolbox-2.4.0-r9.post-upgrade
+(2/3) Upgrading toolbox-binsh (2.4.0-r8 -> 2.4.0-r9)
+(3/3) Upgrading tls_client (2.4.0-r8 -> 2.4.0-r9)
+Executing toolbox-2.4.0-r9.trigger
 OK: 7 MiB in 15 packages"""
 # Alpine 3.6, apk-tools 2.7.5, 2019: its own upgrade comes first.
 ALPINE_3_6 = """\
 Upgrading critical system libraries and apk-tools:
-(1/1) Upgrading apk-tools (2.7.5-r0 -> 2.7.6-r0)
-Executing busybox-1.26.2-r9.trigger
+(1/1) Upgrading apk-tools (2.7.1-r0 -> 2.7.2-r0)
+Executing toolbox-2.2.6-r9.trigger
 Continuing the upgrade transaction with new apk-tools:
-(1/7) Upgrading musl (1.1.16-r14 -> 1.1.16-r15)
-(2/7) Upgrading busybox (1.26.2-r9 -> 1.26.2-r11)
-(5/7) Installing libressl2.5-libtls (2.5.5-r2)
+(1/7) Upgrading libwm (1.4.6-r14 -> 1.4.6-r15)
+(2/7) Upgrading toolbox (2.2.6-r9 -> 2.2.6-r11)
+(5/7) Installing wmssl2.5-libtls (2.5.9-r2)
 OK: 5 MiB in 15 packages"""
 # Alpine 3.9.3, apk-tools 2.10, 2019: `apk -sv fix` of packages that are broken.
 ALPINE_3_9 = """\
-(1/3) Reinstalling fuse-common (3.2.6-r1)
-(2/3) Reinstalling fuse-openrc (3.2.6-r1)
-(3/3) Reinstalling xorgproto (2018.4-r0)
-3 errors; 524 packages, 2845 dirs, 48016 files, 2002 MiB"""
+(1/3) Reinstalling wmfs-common (3.4.1-r1)
+(2/3) Reinstalling wmfs-openrc (3.4.1-r1)
+(3/3) Reinstalling wmproto (2020.1-r0)
+3 errors; 41 packages, 310 dirs, 2718 files, 64 MiB"""
 
 
 def steps(text: str) -> list[tuple[str, str, str, str]]:
@@ -47,22 +47,22 @@ def steps(text: str) -> list[tuple[str, str, str, str]]:
 
 def test_an_upgrade_is_read_to_its_last_step() -> None:
     assert steps(ALPINE_3_21) == [
-        ("Upgrading", name, "1.37.0-r8", "1.37.0-r9")
-        for name in ("busybox", "busybox-binsh", "ssl_client")
+        ("Upgrading", name, "2.4.0-r8", "2.4.0-r9")
+        for name in ("toolbox", "toolbox-binsh", "tls_client")
     ]
 
 
 def test_apks_own_upgrade_and_new_packages_are_steps_too() -> None:
     assert steps(ALPINE_3_6) == [
-        ("Upgrading", "apk-tools", "2.7.5-r0", "2.7.6-r0"),
-        ("Upgrading", "musl", "1.1.16-r14", "1.1.16-r15"),
-        ("Upgrading", "busybox", "1.26.2-r9", "1.26.2-r11"),
-        ("Installing", "libressl2.5-libtls", "", "2.5.5-r2"),
+        ("Upgrading", "apk-tools", "2.7.1-r0", "2.7.2-r0"),
+        ("Upgrading", "libwm", "1.4.6-r14", "1.4.6-r15"),
+        ("Upgrading", "toolbox", "2.2.6-r9", "2.2.6-r11"),
+        ("Installing", "wmssl2.5-libtls", "", "2.5.9-r2"),
     ]
 
 
 def test_what_is_installed_again_stays_at_its_version() -> None:
-    assert steps(ALPINE_3_9)[0] == ("Reinstalling", "fuse-common", "", "3.2.6-r1")
+    assert steps(ALPINE_3_9)[0] == ("Reinstalling", "wmfs-common", "", "3.4.1-r1")
 
 
 def test_a_removal_and_a_package_of_a_tagged_repository_are_read() -> None:
@@ -134,10 +134,10 @@ def test_exit_statuses_are_counted_errors_or_known_or_unknown() -> None:
 
 
 def test_a_trigger_that_fails_is_its_packages_failure() -> None:
-    line = "ERROR: busybox-1.36.1-r19.trigger: script exited with error 127"
+    line = "ERROR: toolbox-1.36.1-r19.trigger: script exited with error 127"
 
     assert ApkLog().failed(["OK: 8 MiB", line]) == {
-        "busybox": "its trigger failed: script exited with error 127"
+        "toolbox": "its trigger failed: script exited with error 127"
     }
 
 

@@ -333,6 +333,21 @@ def test_needrestart_adds_stale_services_and_never_repeats_the_kernel() -> None:
     assert reboot_reasons("6.1.0-9-amd64", "", (), (), ("NEEDRESTART-KSTA: 1",)) == ()
 
 
+def test_needrestart_is_not_believed_about_a_kernel_of_another_flavour() -> None:
+    lines = (
+        "NEEDRESTART-KCUR: 6.1.0-37-amd64",
+        "NEEDRESTART-KEXP: 6.12.0-1-rt-amd64",
+        "NEEDRESTART-KSTA: 3",
+    )
+    both = [package("linux-image-6.1.0-37-amd64"), package("linux-image-6.12.0-1-rt-amd64")]
+
+    assert reboot_reasons("6.1.0-37-amd64", "", both, (), lines) == ()
+    # Where the running flavour is gone, the other one is what comes next.
+    assert reboot_reasons("6.1.0-37-amd64", "", both[1:], (), lines) == (
+        "needrestart: kernel 6.1.0-37-amd64 runs, 6.12.0-1-rt-amd64 is expected",
+    )
+
+
 @pytest.mark.parametrize(
     ("line", "name", "arch", "installed", "candidate", "origin"),
     [

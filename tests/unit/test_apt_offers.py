@@ -18,7 +18,7 @@ from wavemend.packages import Target
 
 
 def case(name: str) -> tuple[str, ...]:
-    """Return the lines of a published answer of an Ubuntu host."""
+    """Return the lines that an Ubuntu host printed; where from says the README there."""
     return tuple(Path(CASES, f"{name}.txt").read_text().splitlines())
 
 
@@ -41,34 +41,76 @@ def package(name: str, version: str, arch: str = "amd64") -> InstalledPackage:
     )
 
 
-# --- Ubuntu 22.04 --------------------------------------------------------------------------------
+# --- Ubuntu --------------------------------------------------------------------------------------
+
+# UPGRADE, KEPT_BACK, NO_SECURITY and UPGRADABLE are no recordings: they are texts in the form that
+# apt prints on Ubuntu 22.04 and 24.04, with packages and versions made up here.
+
+BOTH = "Ubuntu:24.04/noble-updates, Ubuntu:24.04/noble-security"
+UPGRADE = f"""\
+NOTE: This is only a simulation!
+Reading package lists...
+Building dependency tree...
+Reading state information...
+Calculating upgrade...
+Get more security updates through Ubuntu Pro with 'esm-apps' enabled:
+  wm-cellar
+Learn more about Ubuntu Pro at https://ubuntu.com/pro
+The following upgrades have been deferred due to phasing:
+  wm-desk wm-desk-common
+The following packages will be upgraded:
+  wm-baker wm-calendar-data wm-larder wm-pantry
+4 upgraded, 0 newly installed, 0 to remove and 2 not upgraded.
+Inst wm-baker [1:3.4.1-2ubuntu1.3] (1:3.4.1-2ubuntu1.4 {BOTH} [amd64])
+Inst wm-larder [0.9-6ubuntu2] (0.9-6ubuntu2.1 {BOTH} [amd64])
+Inst wm-pantry [2.7+ds-1ubuntu0.24.04.1] (2.7+ds-1ubuntu0.24.04.3 {BOTH} [amd64])
+Inst wm-calendar-data [0.31ubuntu0.4] (0.31ubuntu0.5 Ubuntu:24.04/noble-updates [all])
+Conf wm-baker (1:3.4.1-2ubuntu1.4 {BOTH} [amd64])
+Conf wm-larder (0.9-6ubuntu2.1 {BOTH} [amd64])
+Conf wm-pantry (2.7+ds-1ubuntu0.24.04.3 {BOTH} [amd64])
+Conf wm-calendar-data (0.31ubuntu0.5 Ubuntu:24.04/noble-updates [all])
+""".splitlines()
+KEPT_BACK = """\
+NOTE: This is only a simulation!
+Reading package lists...
+Building dependency tree...
+Reading state information...
+Calculating upgrade...
+The following packages have been kept back:
+  linux-cloud-tools-virtual linux-generic linux-headers-generic
+  linux-image-generic wm-plan
+0 upgraded, 0 newly installed, 0 to remove and 5 not upgraded.
+""".splitlines()
+NO_SECURITY = "Inst wm-plan [0.6.1-7ubuntu2] (0.7-3ubuntu1 Ubuntu:22.04/jammy-updates [amd64]) []"
+UPGRADABLE = """\
+Listing... Done
+libwm-pearl2/jammy-updates,jammy-security 2.4.1-3ubuntu1.2 amd64 [upgradable from: 2.4.1-3ubuntu1]
+wm-notes-common/jammy-updates 5.20.1 all [upgradable from: 5.20]
+wm-pearl/jammy-updates,jammy-security 2.4.1-3ubuntu1.2 amd64 [upgradable from: 2.4.1-3ubuntu1]
+""".splitlines()
 
 
 def test_ubuntus_security_updates_are_told_from_its_other_ones() -> None:
-    found = pending({"upgrade": case("simulate-upgrade-ubuntu2204-2026-08-06")})
+    found = pending({"upgrade": UPGRADE})
 
     assert {name: update.security for name, update in found.items()} == {
-        "bsdutils": True,
-        "distro-info-data": False,
-        "gzip": True,
-        "tar": True,
+        "wm-baker": True,
+        "wm-calendar-data": False,
+        "wm-larder": True,
+        "wm-pantry": True,
     }
-    assert found["tar"].candidate == "1.34+dfsg-1ubuntu0.1.22.04.6"
+    assert found["wm-pantry"].candidate == "2.7+ds-1ubuntu0.24.04.3"
 
 
 def test_a_kernel_that_a_plain_upgrade_keeps_back_is_pending_as_a_security_update() -> None:
-    found = pending(
-        {
-            "upgrade": case("simulate-upgrade-ubuntu2204-2026-09-14"),
-            "full-upgrade": case("simulate-full-upgrade-ubuntu2204-2026-09-14"),
-        }
-    )
+    shown = case("simulate-new-kernel-ubuntu2204-2023-10")
+    found = pending({"upgrade": KEPT_BACK, "full-upgrade": (*shown, NO_SECURITY)})
 
     kernel = found["linux-image-generic"]
     assert (kernel.kept_back, kernel.security) == (True, True)
-    assert (kernel.installed, kernel.candidate) == ("5.15.0.170.159", "5.15.0.191.169")
-    assert "linux-image-5.15.0-191-generic" not in found, "what is new is no update of the host"
-    assert not found["netplan.io"].security
+    assert (kernel.installed, kernel.candidate) == ("5.15.0.69.67", "5.15.0.86.83")
+    assert "linux-image-5.15.0-86-generic" not in found, "what is new is no update of the host"
+    assert not found["wm-plan"].security
     assert kernel.not_taken == "it would add or remove other packages"
 
 
@@ -95,11 +137,11 @@ def test_a_kernel_update_names_the_packages_that_it_brings_and_those_that_come_a
 
 
 def test_updates_that_no_simulation_shows_come_from_the_list_with_their_pockets() -> None:
-    found = pending({"upgrade": (), "upgradable": case("upgradable-ubuntu2204-2023-01-24")})
+    found = pending({"upgrade": (), "upgradable": UPGRADABLE})
 
-    assert found["ruby3.0"].origin == "jammy-updates, jammy-security"
-    assert found["ruby3.0"].security
-    assert not found["update-notifier-common"].security
+    assert found["wm-pearl"].origin == "jammy-updates, jammy-security"
+    assert found["wm-pearl"].security
+    assert not found["wm-notes-common"].security
 
 
 PRO = {
@@ -110,7 +152,7 @@ PRO = {
     "origin": "esm.ubuntu.com",
     "download_size": 123456,
 }
-"""One entry in the documented form of `pro security-status --format json`."""
+"""One entry in the documented form of `pro security-status --format json`: not a recording."""
 
 INSTALLED = Installed(
     [package("adminer", "4.7.6-1", "all"), package("libc6", "2", "i386")], "amd64"
@@ -140,10 +182,10 @@ def test_what_the_subscription_offers_itself_is_left_to_apt() -> None:
 
 
 def test_an_update_that_apt_offers_is_not_hidden_by_one_behind_a_subscription() -> None:
-    (update,), _ = behind_subscription(esm({**PRO, "package": "tar"}), _has("tar"))
-    found = pending({"upgrade": case("simulate-upgrade-ubuntu2204-2026-08-06")}, [update])
+    (update,), _ = behind_subscription(esm({**PRO, "package": "wm-pantry"}), _has("wm-pantry"))
+    found = pending({"upgrade": UPGRADE}, [update])
 
-    assert found["tar"].not_taken == ""
+    assert found["wm-pantry"].not_taken == ""
 
 
 def _has(name: str) -> Installed:

@@ -14,7 +14,7 @@ def package(name: str, version: str, arch: str = "x86_64") -> InstalledPackage:
     )
 
 
-CASES = {
+CASES: dict[str, tuple[str, list[tuple[str, ...]], str]] = {
     "rhel9": (
         "5.14.0-427.el9.x86_64",
         [("kernel-core", "5.14.0-427.el9"), ("kernel-core", "5.14.0-503.el9")],

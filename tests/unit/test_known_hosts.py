@@ -115,6 +115,13 @@ def test_a_revocation_that_cannot_be_read_trusts_nobody() -> None:
         accepted(f"web1 {A}\n@revoked * ssh-ed25519 broken!\n", "web1")
 
 
+def test_a_revoked_key_of_a_type_that_is_never_accepted_is_in_nobodys_way() -> None:
+    text = f"@revoked * ssh-dss AAAAB3NzaC1kc3MAAACB\nweb1 {A}\n"
+    assert accepted(text, "web1") == (A,)
+    with pytest.raises(HostKeyRefused, match="line 1 revokes a key but cannot be read"):
+        accepted(f"@revoked * ssh-ed25591 AAAA\nweb1 {A}\n", "web1")
+
+
 @given(st.text(max_size=300))
 def test_any_text_is_parsed_or_refused_in_words(text: str) -> None:
     known = parse_known_hosts(text)

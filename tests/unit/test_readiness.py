@@ -8,6 +8,7 @@ import pytest
 
 from tests.cases.rollouts.build import NOON, facts
 from wavemend.errors import FleetError
+from wavemend.fleet import RolloutKind
 from wavemend.hosts import FreeSpace, InstalledPackage, Repository
 from wavemend.observations import Look
 from wavemend.packages import Transaction
@@ -108,6 +109,18 @@ def test_what_somebody_should_look_at_is_told_and_keeps_nobody_out(changes: dict
 
     assert found.ready
     assert len(found.problems) == 1
+
+
+def test_a_host_whose_half_done_packages_keep_apt_from_counting_can_still_be_repaired() -> None:
+    unmet = (
+        "simulated upgrade ended with 100: E: Unmet dependencies. Try 'apt --fix-broken install'"
+    )
+    half = seen(broken=(BROKEN,), index_errors=(unmet,))
+
+    assert not judge_look(half).ready
+    found = judge_look(half, kind=RolloutKind.REPAIR)
+    assert found.ready
+    assert [problem.check for problem in found.problems] == [Check.PACKAGES, Check.REPOSITORIES]
 
 
 def test_file_systems_without_an_inode_limit_are_not_short_of_inodes() -> None:

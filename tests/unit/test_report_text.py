@@ -1,11 +1,14 @@
 """No text from outside can act on the reader, flood the page, or hide what time it is."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tests.cases.reports.example import good_night
 from wavemend.errors import LedgerError
+from wavemend.reports import render_html
 from wavemend.reports.text import (
     bounded,
     bounded_tail,
@@ -73,6 +76,20 @@ def test_in_the_night_clocks_go_back_each_time_names_its_side() -> None:
 
     assert times.short(first) == "25 Oct 02:30 CEST"
     assert times.short(first + timedelta(hours=1)) == "25 Oct 02:30 CET"
+
+
+def test_a_report_made_again_a_year_later_still_names_the_side_of_each_time() -> None:
+    """Summer time then, summer time now: only the window itself knows that clocks changed."""
+    start = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
+    end = start + timedelta(hours=3)
+    window = replace(good_night().window, zone="Europe/Berlin", start=start, end=end)
+    later = start + timedelta(days=300)
+    night = replace(good_night(), window=window, generated_at=later)
+
+    page = render_html(night).decode()
+
+    assert "02:30 CEST" in page
+    assert "04:30 CET" in page
 
 
 @pytest.mark.parametrize("zone", ["Mars/Olympus", "", "../../etc/passwd", "a\x00b"])

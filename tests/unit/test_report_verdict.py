@@ -59,6 +59,14 @@ def test_the_answer_follows_from_outcomes_and_state(
     assert verdict_of(night(*outcomes, state=state)).answer is answer
 
 
+def test_a_halted_night_that_patched_nobody_itself_is_a_no() -> None:
+    idle = host("h0", Outcome.PATCHED_REBOOT_PENDING, intent_at=None, begun_at=None)
+
+    night = with_hosts(idle, host("h1", LATER), state=RolloutState.HALTED)
+
+    assert verdict_of(night).answer is Answer.NO
+
+
 @pytest.mark.parametrize("expected", [1, 3])
 def test_hosts_that_do_not_add_up_to_the_plan_fail_the_report(expected: int) -> None:
     verdict = verdict_of(replace(night(GOOD, GOOD), expected=expected))

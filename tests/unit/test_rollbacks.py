@@ -254,6 +254,7 @@ CASE = RollbackCase(
         {"hosts": (CaseHost(host="db1", attempt_id="a-2"),)},
         {"requested_by": "mallory"},
         {"reason": "because"},
+        {"outside_window": True},
     ],
 )
 def test_another_case_has_another_digest(change: dict[str, object]) -> None:

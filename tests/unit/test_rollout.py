@@ -389,6 +389,15 @@ def test_a_pilot_is_taken_back_once_and_not_while_everything_is_stopped(
     assert not isinstance(action, RollBackWave)
 
 
+def test_a_pilot_host_that_is_on_its_way_back_is_collected_while_everything_is_stopped() -> None:
+    known = attempts(["web1"], Outcome.ROLLED_BACK)
+    known["web2"] = replace(ended(), going_back=True)
+    seen = view(attempts=known, stopped="fire")
+    back = RollBackWave(PILOT, ("web2",), "web1 of pilot-1 was not well after the change")
+
+    assert next_action(PLAN, seen, START, RollBack.WAVE) == back
+
+
 def test_a_broad_wave_is_not_taken_back_for_one_of_its_hosts() -> None:
     ill = attempts(["web3"], Outcome.ROLLED_BACK) | attempts(["web4"])
     seen = replace(AFTER_PILOT, attempts=dict(AFTER_PILOT.attempts) | ill)

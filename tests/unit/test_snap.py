@@ -8,20 +8,20 @@ from wavemend.managers.beside.snap import SnapSource
 from wavemend.managers.beside.source import Additional
 from wavemend.packages import Target
 
-# Ubuntu 24.04, snapd 2.63, 2026: `snap list` and `snap refresh --list`.
+# In the form of Ubuntu 24.04, snapd 2.63, with other snaps: `snap list` and `snap refresh --list`.
 LIST = """\
 Name       Version   Rev    Tracking       Publisher       Notes
 bare       1.0       5      latest/stable  canonical**     base
 firefox    153.0-1   8664   latest/stable  mozilla**       -
-yt-dlp     18        212    latest/edge    morrisong       held
+wm-tool    18        212    latest/edge    somebody        held
 mytool     0.1       x2     -              -               -
 """
 OFFERED = """\
 Name     Version   Rev    Size   Publisher   Notes
 firefox  153.0-2   8701   282MB  mozilla**   -
-yt-dlp   19        230    4MB    morrisong   -
+wm-tool  19        230    4MB    somebody    -
 """
-# Ubuntu 20.04, snapd 2.45: without sizes.
+# In that of Ubuntu 20.04, snapd 2.45: without sizes.
 OLD_OFFERED = """\
 Name     Version   Rev    Publisher   Notes
 firefox  153.0-2   8701   mozilla**   -
@@ -64,7 +64,7 @@ def test_snaps_are_installed_by_revision_and_name_their_channel() -> None:
         ("bare", "5", "snap/latest/stable", "1.0"),
         ("firefox", "8664", "snap/latest/stable", "153.0-1"),
         ("mytool", "x2", "snap/-", "0.1"),
-        ("yt-dlp", "212", "snap/latest/edge", "18"),
+        ("wm-tool", "212", "snap/latest/edge", "18"),
     ]
 
 
@@ -81,7 +81,7 @@ def test_what_is_offered_is_read_with_and_without_sizes(offered: str) -> None:
 def test_a_held_snap_is_pending_and_held() -> None:
     assert [(u.name, u.held) for u in read(answer()).pending] == [
         ("firefox", False),
-        ("yt-dlp", True),
+        ("wm-tool", True),
     ]
 
 
@@ -125,7 +125,7 @@ def test_only_what_is_installed_is_rehearsed() -> None:
 
     assert refusal("firefox", "8701") == ""
     assert refusal("vlc", "1") == "vlc is not installed by snap"
-    assert refusal("yt-dlp", "230", "snap/latest/edge") == "yt-dlp is on hold"
+    assert refusal("wm-tool", "230", "snap/latest/edge") == "wm-tool is on hold"
 
 
 def test_the_jobs_carry_names_and_revisions_as_data() -> None:

@@ -60,7 +60,9 @@ def waiting() -> int:
     Console().print(table)
     for request, case in rollbacks:
         hosts = ", ".join(called(host.host) for host in case.hosts)
-        say(f"rollback {request.id}: {hosts} of {case.rollout}, until {request.expires_at:%H:%MZ}")
+        when = " outside its window" if case.outside_window else ""
+        until = f"until {request.expires_at:%H:%MZ}"
+        say(f"rollback {request.id}: {hosts} of {case.rollout}{when}, {until}")
         say(f"  asked for by {case.requested_by}: {case.reason}")
     return 0
 

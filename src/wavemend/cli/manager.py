@@ -37,7 +37,7 @@ def check(
     """Try a declaration on a host, check by check; exit status 2 when one fails.
 
     Nothing is changed without --apply. With it the host must not be critical, its window must be
-    open, and no rollout of its company may be under way.
+    open, no calendar may forbid it, and no rollout of its company may be under way.
 
     Parameters
     ----------

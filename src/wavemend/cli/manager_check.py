@@ -6,6 +6,7 @@ from wavemend.calendar.windows import occurrence_at
 from wavemend.cli.here import here, operator
 from wavemend.declarations import Declaration, Order
 from wavemend.errors import FleetError, PlanError, RolloutHalted
+from wavemend.execution.barring import barred
 from wavemend.fleet import Fleet
 from wavemend.hosts import Host
 from wavemend.ledger import rollouts
@@ -90,11 +91,13 @@ def may_change(ledger: Ledger, fleet: Fleet, host: Host, confirm: str) -> None:
             for row in rollouts.list_rollouts(book, only_open=True)
             if row.tenant == host.tenant
         ]
-    stop = hands_of(here(), ledger, fleet).local_stop() or stop
+    hands = hands_of(here(), ledger, fleet)
+    stop = hands.local_stop() or stop
     if stop:
         raise RolloutHalted(f"stopped: {stop}", hint="`wavemend go` releases it")
     if open_ones:
         raise RolloutHalted(f"the rollout {open_ones[0]} is under way", hint="wait for its end")
+    ends = utc_now()
     if host.window:
         opening = occurrence_at(fleet.window(host.window), utc_now())
         if opening is None or not opening.may_start(utc_now()):
@@ -102,6 +105,9 @@ def may_change(ledger: Ledger, fleet: Fleet, host: Host, confirm: str) -> None:
                 f"the window {host.window} of {host.name} is closed",
                 hint="try it while the window is open, or on a host without one",
             )
+        ends = opening.end
+    if closed := barred(hands, fleet.calendar_of(host.tenant), ends):
+        raise RolloutHalted(f"calendars forbid it: {closed}", hint="try it when they do not")
 
 
 def _item(trial: Trial, item: str) -> str:

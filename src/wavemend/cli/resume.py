@@ -32,8 +32,9 @@ def resume_orphans(ledger: Ledger, api_url: str, now: datetime) -> Iterator[str]
     Nobody works for it when its lease is free or expired, or its owner's process is gone from
     this machine, and Prefect has no run of it that still begins. A run that Prefect calls RUNNING
     without a lease is a dead one: Prefect is told so, as it holds the deployment's only slot.
+    What Prefect refuses is raised as EnvironmentUnfit after all others were taken up.
     """
-    api = PrefectApi(api_url)
+    api, refused = PrefectApi(api_url), list[str]()
     with ledger.reading() as book:
         rows = rollouts.list_rollouts(book, only_open=True)
     for row in rows:
@@ -46,15 +47,23 @@ def resume_orphans(ledger: Ledger, api_url: str, now: datetime) -> Iterator[str]
             # One whose window is gone must not keep the others from being taken up.
             yield f"rollout {row.id}: cannot be taken up: {error}"
             continue
-        _bury(api, row.flow_run_id)  # first: a second run of the deployment would be cancelled
-        run = _create_run(api, deployment, row.requester)
+        try:
+            _bury(api, row.flow_run_id)  # first: a second run of the deployment would be cancelled
+            run = _create_run(api, deployment, row.requester)
+        except EnvironmentUnfit as error:
+            refused.append(f"rollout {row.id}: cannot be taken up: {error}")
+            continue
         with ledger.writing() as book:
             rollouts.note_run(book, row.id, run)
         yield f"rollout {row.id}: taken up again by run {run}"
-    yield from _resume_rollbacks(ledger, api, now)
+    yield from _resume_rollbacks(ledger, api, now, refused)
+    if refused:
+        raise EnvironmentUnfit("; ".join(refused), hint="what was left is tried again by the next")
 
 
-def _resume_rollbacks(ledger: Ledger, api: PrefectApi, now: datetime) -> Iterator[str]:
+def _resume_rollbacks(
+    ledger: Ledger, api: PrefectApi, now: datetime, refused: list[str]
+) -> Iterator[str]:
     """Start a new run for each run of rollbacks that died, with all that it was asked for.
 
     A rollout has one run at a time: a second one that died is taken up after the first has ended.
@@ -68,15 +77,19 @@ def _resume_rollbacks(ledger: Ledger, api: PrefectApi, now: datetime) -> Iterato
         row, case = rows[rollout], run.case
         if row.state != rollouts.FINISHED or _held(row, now) or _begins(api, row, now):
             continue
-        _bury(api, row.flow_run_id)
-        started = start_rollback(
-            api,
-            rollout,
-            [host.host for host in case.hosts],
-            reason=case.reason,
-            requester=case.requested_by,
-            outside_window=run.outside_window,
-        )
+        try:
+            _bury(api, row.flow_run_id)
+            started = start_rollback(
+                api,
+                rollout,
+                [host.host for host in case.hosts],
+                reason=case.reason,
+                requester=case.requested_by,
+                outside_window=run.outside_window,
+            )
+        except EnvironmentUnfit as error:
+            refused.append(f"rollout {rollout}: taking hosts back cannot go on: {error}")
+            continue
         with ledger.writing() as book:
             rollouts.note_run(book, rollout, started)
         yield f"rollout {rollout}: taking {len(case.hosts)} hosts back goes on by run {started}"

@@ -53,7 +53,14 @@ def rollback(
         fleet = current_fleet(book)
         plan = plan_to_take_back(book, rollout or rollout_of(book, target))
         hosts = hosts_of(book, plan, target)
-        case = case_of(book, plan, hosts, requested_by=requester, reason=reason)
+        case = case_of(
+            book,
+            plan,
+            hosts,
+            requested_by=requester,
+            reason=reason,
+            outside_window=outside_window,
+        )
         found = prospects(book, plan, hosts, fleet, utc_now())
         stop = stopped(book, plan.tenant)
     _show(case, found)
@@ -149,6 +156,8 @@ def _show(case: RollbackCase, found: Sequence[Prospect]) -> None:
             table, _called(prospect), prospect.outcome, prospect.kind, prospect.obstacle or critical
         )
     screen().print(table)
+    if case.outside_window:
+        say("also while the maintenance window is closed")
     for restores in sorted({prospect.restores for prospect in found}):
         say(f"brings back: {restores}")
     for prospect in found:

@@ -6,6 +6,7 @@ from typing import Annotated
 import cyclopts
 from cyclopts import Parameter
 from rich.console import Console
+from sqlmodel import Session
 
 from wavemend.calendar.windows import next_occurrences, occurrence_at
 from wavemend.cli.here import here, ledger_here, operator, prefect_here
@@ -13,11 +14,11 @@ from wavemend.cli.played import companies
 from wavemend.cli.resume import resume_orphans, start_run
 from wavemend.cli.shown import add_row, say, visible
 from wavemend.cli.tables import is_wide, keep_whole, plain_table, screen
-from wavemend.errors import FleetError
+from wavemend.errors import FleetError, LedgerError
 from wavemend.expected_times import expected_waves, in_words
 from wavemend.fleet import Fleet, RolloutKey, RolloutKind
 from wavemend.ledger import attempts, permits, rollbacks, rollouts
-from wavemend.ledger.intake import current_fleet
+from wavemend.ledger.intake import current_fleet, fleet_of
 from wavemend.ledger.readiness import accept_unready
 from wavemend.reporting import write_rollout_report
 from wavemend.simulated import naming
@@ -140,6 +141,7 @@ def show(rollout: str) -> int:
         plan = rollouts.read_plan(book, rollout)
         ended = attempts.of_rollout(book, rollout)
         back = rollbacks.of_rollout(book, rollout)
+        last_look = rollouts.detail_of(book, rollout, "verified")
     console = screen()
     console.print(visible(f"{row.id}  {row.key}  {row.state}  {row.reason}"))
     if plan is None:
@@ -158,6 +160,8 @@ def show(rollout: str) -> int:
     _show_hosts(console, rows)
     for expected in expected_waves(plan, utc_now()) if not ended else ():
         say(in_words(expected))
+    for line in last_look.splitlines():
+        say(f"at the last look: {line}")
     for taken in back:
         how = f"{taken.outcome}: {taken.detail}" if taken.outcome else taken.state
         say(f"{called(taken.host)}: rollback by {taken.requested_by} ({taken.reason}): {how}")
@@ -200,6 +204,18 @@ def report(rollout: str) -> int:
     site = here()
     ledger = ledger_here()
     with ledger.reading() as book:
-        fleet = current_fleet(book)
+        fleet = _fleet_of_night(book, rollout)
     print(write_rollout_report(ledger, fleet, rollout, site.reports, utc_now()).summary, end="")
     return 0
+
+
+def _fleet_of_night(book: Session, rollout: str) -> Fleet:
+    """Return the fleet a rollout was planned for: zone and gap of its night, companies that left.
+
+    Where the ledger has it no more, a report in the words of today's fleet is better than none.
+    """
+    plan = rollouts.read_plan(book, rollout)
+    try:
+        return fleet_of(book, plan.fleet_digest) if plan else current_fleet(book)
+    except LedgerError:
+        return current_fleet(book)

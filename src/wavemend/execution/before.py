@@ -10,15 +10,14 @@ from dataclasses import dataclass
 from wavemend.errors import PlanError, TransportError
 from wavemend.execution import drift, reboot_rules
 from wavemend.execution.hands import Hands
-from wavemend.execution.job_answers import JobState
-from wavemend.execution.jobs import read_job
 from wavemend.execution.looks import look_and_record, seconds_of
 from wavemend.execution.order import Order
 from wavemend.execution.probes import run_probes
 from wavemend.execution.restore_points import restore_point_gone
 from wavemend.execution.start import START_SECONDS
+from wavemend.execution.unseen import still_running
 from wavemend.hosts import Facts
-from wavemend.ledger import attempts, journals
+from wavemend.ledger import journals
 from wavemend.observations import Look
 from wavemend.outcomes import Outcome
 from wavemend.packages import Target
@@ -94,23 +93,11 @@ def compare(
 
 def _still_changing(hands: Hands, order: Order) -> Obstacle | None:
     """Ask the host whether a job whose end was never seen still runs: nothing begins beside it."""
-    with hands.ledger.reading() as book:
-        earlier = attempts.unseen_ends(book, order.host.name)
-    if not earlier:
-        return None
     try:
-        transport = hands.connect(order.host)
-        try:
-            for attempt_id, nonce in earlier:
-                view = read_job(transport, attempt_id, nonce, deadline=START_SECONDS, bound=1)
-                if view.state is JobState.RUNNING:
-                    reason = f"the job of its attempt {attempt_id} still runs"
-                    return Obstacle(outcome=Outcome.BLOCKED, reason=reason)
-        finally:
-            transport.close()
+        reason = still_running(hands, order.host)
     except TransportError as error:
         return Obstacle(outcome=Outcome.UNREACHABLE, reason=f"{error.reason}: {error}")
-    return None
+    return Obstacle(outcome=Outcome.BLOCKED, reason=reason) if reason else None
 
 
 def _nothing_for(
@@ -126,6 +113,10 @@ def _nothing_for(
 
 def _no_repair(hands: Hands, order: Order, facts: Facts) -> Obstacle | None:
     """Compare what is half done with what was approved: less is less to do, more is a new plan."""
+    if not facts.defects and facts.lock_holder:
+        # Some managers cannot say it meanwhile, and what is under way may leave something behind.
+        reason = f"lock: what is half done cannot be told: {facts.lock_holder} changes packages"
+        return Obstacle(outcome=Outcome.SKIPPED, reason=reason)
     if not facts.defects:
         reason = "nothing of its packages is half done any more"
         return Obstacle(outcome=Outcome.NOTHING_TO_DO, reason=reason)
@@ -154,6 +145,10 @@ def _no_transaction(
 ) -> Obstacle | None:
     if not targets:
         reason = "every target version is installed already"
+        if facts.reboot_reasons:
+            # Somebody else was faster, and old code runs still: it is not what the plan wanted.
+            waits = f"{reason}; it waits for a restart: {'; '.join(facts.reboot_reasons)}"
+            return Obstacle(outcome=Outcome.PATCHED_REBOOT_PENDING, reason=waits)
         return Obstacle(outcome=Outcome.NOTHING_TO_DO, reason=reason)
     return _rehearsed(hands, order, facts, targets) or _no_way_back(hands, order)
 

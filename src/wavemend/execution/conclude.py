@@ -8,7 +8,6 @@ from wavemend.evidence import Evidence, ProbeResult
 from wavemend.execution.builds import proven
 from wavemend.execution.drift import (
     left_out_results,
-    missing_targets,
     repaired_results,
     unseen_results,
 )
@@ -67,7 +66,7 @@ def conclude(
         before.facts,
         rebooted,
         asked,
-        bad_end=_bad_end(hands, order, followed),
+        bad_end=bad_end_of(hands, order, followed),
         is_repair=order.is_repair,
     )
     # A host that has failed anyway is looked at once, for the evidence; nobody waits for it.
@@ -130,7 +129,11 @@ def _untouched(before: Facts | None, after: Facts, packages: tuple[PackageResult
         before is not None
         and (before.boot_id, before.newest_kernel) == (after.boot_id, after.newest_kernel)
         and all(
-            result.outcome is PackageOutcome.NOT_ATTEMPTED and result.before == result.after
+            result.before == result.after
+            and (
+                result.outcome is PackageOutcome.NOT_ATTEMPTED
+                or (result.outcome in _REACHED and result.before == result.target)
+            )
             for result in packages
         )
     )
@@ -158,7 +161,8 @@ def _trouble_of_boot(before: Facts | None, after: Facts, rebooted: Rebooted) -> 
     return f"after the restart: {rebooted.trouble}" if rebooted.trouble else ""
 
 
-def _bad_end(hands: Hands, order: Order, followed: Followed) -> str:
+def bad_end_of(hands: Hands, order: Order, followed: Followed) -> str:
+    """Say why a job's exit status is no good end; empty when it is one, or no end was seen."""
     view = followed.view
     if view is None or not followed.ended or order.restart_only:
         return ""
@@ -184,8 +188,8 @@ def _packages(
     known = before.facts or after.facts
     view = followed.view
     end = JobEnd(exit_status=view.exit_status if view else None, log=view.log if view else b"")
-    asked = missing_targets(order.planned, known) or order.planned.targets()
-    judged = hands.manager(order.host).judge(asked, known, after.facts, end)
+    # All of them: what was there before the change is not for sure there after it.
+    judged = hands.manager(order.host).judge(order.planned.targets(), known, after.facts, end)
     results = [*proven(judged, order.planned, after.facts), *left_out_results(order.planned)]
     return tuple(sorted(results, key=lambda result: (result.name, result.arch)))
 

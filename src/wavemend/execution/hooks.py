@@ -5,6 +5,7 @@ died has no end in the ledger and runs once more: at least once, never silently 
 """
 
 from collections.abc import Callable, Iterator
+from math import ceil
 
 from wavemend.errors import TransportError
 from wavemend.execution.hands import Hands
@@ -13,6 +14,23 @@ from wavemend.ledger import attempt_steps
 from wavemend.ledger.attempt_steps import StepDone
 from wavemend.operations import OUTPUT_BOUND, Operation, OperationEnd
 from wavemend.policy.care import HostHook, Place, When
+from wavemend.transport import WindowsTransport
+
+_BOUND = """\
+if command -v timeout >/dev/null; then exec timeout -k "$@"; fi
+shift 2
+exec "$@"
+"""
+"""A channel that is closed does not end its command. A few appliances have no `timeout`."""
+
+_TIMED_OUT = frozenset({124, 137, 143})
+"""What `timeout` ends with, of one or the other make; a command may end so by itself, earlier."""
+
+_KILLED_AFTER = 5.0
+"""Seconds between TERM and KILL of a hook on the host that is late, as on the worker."""
+
+_MARGIN = _KILLED_AFTER + 10.0
+"""How much longer than the hook itself its answer is waited for."""
 
 
 def run_hooks(
@@ -64,18 +82,36 @@ def _trouble(hands: Hands, order: Order, attempt_id: str, hook: HostHook, outcom
 
 
 def _on_host(hands: Hands, order: Order, hook: HostHook) -> str:
+    """Run one hook on its host; say how it failed, or nothing.
+
+    What follows undoes it: it must not overtake one that still runs there, unseen. So the host
+    itself ends it at its deadline, and where its end was not seen that deadline is waited for.
+    """
+    seconds = hook.deadline.total_seconds()
+    until = hands.monotonic() + seconds + _KILLED_AFTER
     try:
         transport = hands.connect(order.host)
-        try:
-            done = transport.run_as_root(
-                hook.argv, deadline=hook.deadline.total_seconds(), bound=OUTPUT_BOUND
-            )
-        finally:
-            transport.close()
     except TransportError as error:
         return f"was not seen to end: {error.reason}: {error}"
+    argv = hook.argv if isinstance(transport, WindowsTransport) else _ended(hook.argv, seconds)
+    try:
+        done = transport.run_as_root(argv, deadline=seconds + _MARGIN, bound=OUTPUT_BOUND)
+    except TransportError as error:
+        if hook.when is When.BEFORE:
+            hands.sleep(max(0.0, until - hands.monotonic()))
+        return f"was not seen to end: {error.reason}: {error}"
+    finally:
+        transport.close()
     said = (done.stderr or done.stdout).decode(errors="replace")
+    if done.exit_status in _TIMED_OUT and done.seconds >= seconds:
+        return OperationEnd(exit_status=None, output=said, late=True).trouble
     return OperationEnd(exit_status=done.exit_status, output=said).trouble
+
+
+def _ended(argv: tuple[str, ...], seconds: float) -> tuple[str, ...]:
+    """Return a command that its host ends at its deadline, with what it has started."""
+    words = (f"{_KILLED_AFTER:.0f}", f"{ceil(seconds)}")
+    return ("/bin/sh", "-c", _BOUND, "wavemend-hook", *words, *argv)
 
 
 def _operation(order: Order, attempt_id: str, hook: HostHook, outcome: str) -> Operation:

@@ -27,7 +27,7 @@ lines=$(wc -l <"$W/journal")
 # Twice as many before anything is written: not at every visit.
 [ "$lines" -gt "$(($2 * 2))" ] || exit 0
 ls "$W/jobs" | sed 's/.*/ & /' >"$W/journal.ids" || exit 1
-older() { head -n "$((lines - $1))" "$W/journal" | grep -F -f "$W/journal.ids"; [ $? -le 1 ]; }
+older() { text head -n "$((lines - $1))" | grep -F -f "$W/journal.ids"; [ $? -le 1 ]; }
 older "$2" >"$W/journal.new" && tail -n "$2" "$W/journal" >>"$W/journal.new" || exit 1
 durable "$W/journal.new"
 mv "$W/journal.new" "$W/journal"

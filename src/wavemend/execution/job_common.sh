@@ -32,10 +32,14 @@ needs() {
   done
 }
 
+# A power cut may leave NULs: the shell loses them, and grep finds no text where they are.
+text() { "$@" "$W/journal" | tr '\000' '?'; }
+torn() { [ -n "$(text tail -c 1)" ]; }
+
 # begin_of ID: print the journal's line of a job's beginning; false when there is none. A line that
 # a full disk or a power cut has torn is not one: `begun` is only made after a whole one.
 begin_of() {
   [ -e "$W/journal" ] || return 1
-  if [ -n "$(tail -c 1 "$W/journal")" ]; then sed '$d' "$W/journal"; else cat "$W/journal"; fi |
+  if torn; then text sed '$d'; else text cat; fi |
     grep "^begin $1 [0-9]* [0-9]* [^ ]*\$"
 }

@@ -14,7 +14,7 @@ refuse() { printf '%-80s\n' "$1" 1<>"$J/refusal"; exit 1; }
 journal() {
   (
     hold 7 10 || exit 1
-    if [ -s "$W/journal" ] && [ -n "$(tail -c 1 "$W/journal")" ]; then
+    if [ -s "$W/journal" ] && torn; then
       echo ' torn' >>"$W/journal" || exit 1
     fi
     printf '%s\n' "$*" >>"$W/journal" && durable "$W/journal" "$W"

@@ -101,7 +101,7 @@ def restart(hands: Hands, order: Order, seen: Look) -> Rebooted:
     old = seen.facts.boot_id if seen.facts else ""
     # The word may have been lost, and where to be told twice is to restart once, it is said again.
     unheard = isinstance(hands.manager(order.host), TellsReboot)
-    _tell(hands, order)
+    said = _tell(hands, order)
     last = seen
     while hands.monotonic() < until:
         hands.sleep(_pause(pause, last))
@@ -114,9 +114,10 @@ def restart(hands: Hands, order: Order, seen: Look) -> Rebooted:
             return _watched(hands, order, last, told)
         if unheard and hands.monotonic() > told_last + _TELL_AGAIN_SECONDS:
             told_last = hands.monotonic()
-            _tell(hands, order)
+            said = _tell(hands, order)
     why = last.detail if last.reason == _NOT_UP else "its boot id has not changed"
-    return Rebooted(look=_whole(hands, order, last), pending=f"it was told to reboot, and {why}")
+    pending = f"it was told to reboot, and {why}{said}"
+    return Rebooted(look=_whole(hands, order, last), pending=pending)
 
 
 def once_up(hands: Hands, order: Order) -> Look:
@@ -183,8 +184,11 @@ def _whole(hands: Hands, order: Order, last: Look) -> Look:
     return last
 
 
-def _tell(hands: Hands, order: Order) -> None:
-    # The answer is often lost with the connection: only the boot id says what happened.
+def _tell(hands: Hands, order: Order) -> str:
+    """Tell the host to restart; return what its command said against that, behind a colon.
+
+    The answer is often lost with the connection: only the boot id says what happened.
+    """
     with suppress(TransportError):
         transport = hands.connect(order.host)
         try:
@@ -192,9 +196,13 @@ def _tell(hands: Hands, order: Order) -> None:
             if isinstance(manager, TellsReboot):
                 manager.tell_reboot(transport, deadline=_TELL_SECONDS)
             else:
-                transport.run_as_root(manager.reboot_argv, deadline=_TELL_SECONDS)
+                done = transport.run_as_root(manager.reboot_argv, deadline=_TELL_SECONDS)
+                if done.exit_status != 0:
+                    words = (done.stderr or done.stdout).decode(errors="replace").split()
+                    return f": the command ended with {done.exit_status} {' '.join(words)[:200]}"
         finally:
             transport.close()
+    return ""
 
 
 def _watched(hands: Hands, order: Order, first: Look, told: float | None) -> Rebooted:

@@ -161,7 +161,8 @@ class _Asking:
         end = self._hands.operate(operation_of(command))
         if end.trouble:
             return Said(trouble=f"{command.title}: it {end.trouble}")
-        if len(end.output) >= OUTPUT_BOUND:  # its beginning may be missing
+        # In bytes, as it was cut: its beginning may be missing.
+        if len(end.output.encode()) >= OUTPUT_BOUND:
             return Said(trouble=f"{command.title}: the answer is longer than can be read")
         return Said(text=end.output)
 

@@ -249,6 +249,7 @@ def _concluded(hands: Hands, order: Order, before: Look, taken: Taken, way: Way)
     followed, rebooted = taken.followed, taken.rebooted
     facts, planned = rebooted.look.facts, order.planned
     why = _why(hands, order, before, taken, way)
+    taken = replace(taken, bad_end=_bad_end(hands, order, taken, way))
     packages = version_results(planned, facts, why, whole=taken.exact)
     probes: tuple[ProbeResult, ...] = ()
     if is_back(planned, facts, whole=taken.exact):
@@ -270,6 +271,14 @@ def _why(
     end = JobEnd(exit_status=view.exit_status if view else None, log=view.log if view else b"")
     judged = hands.manager(order.host).judge(way.undoes, before.facts or facts, facts, end)
     return why | {(result.name, result.arch): result.detail for result in judged}
+
+
+def _bad_end(hands: Hands, order: Order, taken: Taken, way: Way) -> str:
+    """Say why the package manager did not end well; empty where it did, or a disk was put back."""
+    view = taken.followed.view
+    if way.exact or view is None or not taken.followed.ended:
+        return ""
+    return hands.manager(order.host).end_trouble(view.exit_status)
 
 
 def _refused(

@@ -21,6 +21,8 @@ def approval_refusal(hands: Hands, order: Order, request: RollbackRequest) -> st
         return "the host is not part of what was asked for"
     if not (order.planned.critical or order.host.critical or request.critical):
         return ""
+    if request.outside_window and not request.case.outside_window:
+        return "approval: it was not asked for outside the maintenance window"
     return case_refusal(hands, request.case, order.tenant)
 
 

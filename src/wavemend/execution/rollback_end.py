@@ -13,6 +13,7 @@ from wavemend.execution.windows_jobs import words_of
 from wavemend.hosts import Facts
 from wavemend.outcomes import Outcome, PackageOutcome, PackageResult
 from wavemend.plans import PlannedHost, PlannedPackage
+from wavemend.rollbacks import AT_NEXT_BOOT
 
 _NEVER_BEGUN: dict[JobState, str] = {
     JobState.REFUSED_BUSY: "another change runs on the host",
@@ -49,6 +50,8 @@ class Taken:
     """It takes effect with the next boot."""
     refused: str = ""
     """Why an earlier process' intent was not begun."""
+    bad_end: str = ""
+    """Why the package manager's exit status is no good end: what no look sees may be missing."""
 
     @property
     def exact(self) -> bool:
@@ -167,7 +170,7 @@ def decide_rollback(
     if facts is None:
         return Outcome.UNREACHABLE, f"{rebooted.look.reason}: {rebooted.look.detail}"
     if trouble := rebooted.pending or rebooted.trouble:
-        return Outcome.NEEDS_HUMAN, f"it takes effect with a restart: {trouble}"
+        return Outcome.NEEDS_HUMAN, f"{AT_NEXT_BOOT}: {trouble}"
     if not is_back(planned, facts, whole=taken.exact):
         return _not_back(followed, packages, facts if taken.removes else None)
     if taken.whole and (reason := _unproven(planned, before, taken, facts)):
@@ -176,6 +179,8 @@ def decide_rollback(
     if broken := [p for p in facts.broken if (p.name, p.arch) not in known]:
         names = ", ".join(f"{p.name} ({p.status})" for p in broken)
         return Outcome.FAILED, f"packages are not whole afterwards: {names}"
+    if taken.bad_end:
+        return Outcome.FAILED, f"the old versions are back, but {taken.bad_end}"
     if bad := [probe for probe in probes if not probe.ok]:
         reason = f"the old versions are back, and probe {bad[0].name} fails: {bad[0].detail}"
         return Outcome.NEEDS_HUMAN, reason
@@ -217,7 +222,7 @@ def _unproven(planned: PlannedHost, before: Facts | None, taken: Taken, facts: F
         return f"putting the restore point back failed{_last_words(taken.followed)}"
     in_old_boot = before is None or facts.boot_id == before.boot_id
     if taken.restarts and in_old_boot and not taken.rebooted.happened:
-        return "it takes effect with a restart, and none was seen"
+        return f"{AT_NEXT_BOOT}, and none was seen"
     return ""
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from wavemend.errors import ConnectionLost, DeadlinePassed, HostAnswerInvalid
 from wavemend.execution import drift
 from wavemend.execution.before import Obstacle, check_look
+from wavemend.execution.conclude import bad_end_of
 from wavemend.execution.follow import Followed
 from wavemend.execution.hands import Hands
 from wavemend.execution.job_answers import JobState, JobView
@@ -109,7 +110,9 @@ def _look_again(hands: Hands, order: Order, last: _Round) -> tuple[Rebooted, Nex
     view, facts = last.followed.view, rebooted.look.facts
     whole = last.followed.ended and facts is not None and not facts.broken
     further = _further(hands, order, last, rebooted)
-    if view is not None and whole and (further.targets or not further.reason):
+    # What no look can see may be half done: nobody knows what a restart would bring up.
+    stays = further.reason or bad_end_of(hands, order, last.followed)
+    if view is not None and whole and (further.targets or not stays):
         rebooted = reboot_if_due(
             hands,
             order,

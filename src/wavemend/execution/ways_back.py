@@ -4,13 +4,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
-from wavemend.errors import PlanError
+from wavemend.errors import PlanError, TransportError
 from wavemend.execution import drift
 from wavemend.execution.hands import Hands
 from wavemend.execution.order import Order
 from wavemend.execution.restore_points import asking, snapshotter, subject_of
 from wavemend.execution.rollback_end import RollbackEnd, is_back, unnamed_version
 from wavemend.execution.taking_back import Way
+from wavemend.execution.unseen import still_running
+from wavemend.hosts import Facts
+from wavemend.ledger import journals
 from wavemend.ledger.care_tables import RestorePointRow
 from wavemend.managers import Manager, TakesUpdatesBack
 from wavemend.observations import Look
@@ -36,16 +39,42 @@ def way_back(hands: Hands, order: Order, point: RestorePointRow | None, before: 
         bare = replace(order.planned, packages=())
         if reason := drift.host_drift(bare, before.facts, before.peer_key):
             return blocked(reason)
-        if reason := unnamed_version(order.planned, before.facts):
-            return blocked(f"somebody has changed it since: {reason}")
+        if reason := _changed_since(hands, order, before.facts):
+            return blocked(reason)
         if not way.whole and is_back(order.planned, before.facts, whole=way.removes):
             return blocked("every package is at its old version already")
+    if way.command is None and (end := _still_changing(hands, order)):
+        return end
     if not way.whole:
         return way  # the manager's own transaction says what it cannot get any more
     subject = replace(subject_of(hands, order.plan, order.host), name=point.name)
     with asking(hands, order.host) as ask:
         found = snapshotter(order.profile.restore_point).find(ask, subject)
     return blocked(found.reason) if isinstance(found, Missing) else way_by(hands, order, found)
+
+
+def _changed_since(hands: Hands, order: Order, seen: Facts) -> str:
+    """Say what was changed on the host after the plan's own change; empty when nothing was."""
+    if reason := unnamed_version(order.planned, seen):
+        return f"somebody has changed it since: {reason}"
+    with hands.ledger.reading() as book:
+        strangers = journals.strangers(book, order.host.name, seen)
+    if not strangers:
+        return ""
+    number = f"its journal has {len(strangers)} changes that this ledger does not know of"
+    return f"{number}, and they may be later ones: run `wavemend reconcile` first"
+
+
+def _still_changing(hands: Hands, order: Order) -> RollbackEnd | None:
+    """Say that a job of an earlier change still runs: a disk is not put back under it.
+
+    A command on the worker may: it puts the whole machine back, that job with it.
+    """
+    try:
+        reason = still_running(hands, order.host)
+    except TransportError as error:
+        return RollbackEnd(outcome=Outcome.UNREACHABLE, detail=f"{error.reason}: {error}")
+    return blocked(reason) if reason else None
 
 
 def way_by(hands: Hands, order: Order, found: Found) -> Way:

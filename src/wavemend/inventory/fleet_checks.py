@@ -12,6 +12,7 @@ from wavemend.inventory.ports import plain_logins, port_of
 from wavemend.inventory.problems import Place, Problem
 from wavemend.inventory.profile_checks import check_profiles
 from wavemend.inventory.wave_checks import check_waves, empty_waves
+from wavemend.policy.care import RestorePointRule
 
 _WINDOWS = ("windows_update",)
 """Managers of Windows hosts; all others speak to a POSIX shell."""
@@ -59,6 +60,7 @@ def _tenants(forms: Forms) -> Iterator[Problem]:
 def _hosts(forms: Forms, inheritance: Inheritance) -> Iterator[Problem]:
     approved = {tenant.name: bool(tenant.approvers) for tenant in forms.tenants.values()}
     machines: dict[tuple[str, ...], int] = {}
+    domains: dict[tuple[str, str], str] = {}
     for number, host in forms.hosts.items():
         place: Place = ("hosts", number)
         yield from _host_references(forms, place, host)
@@ -79,6 +81,8 @@ def _hosts(forms: Forms, inheritance: Inheritance) -> Iterator[Problem]:
             way_out = "Windows hosts need transport: winrm and manager: windows_update"
             yield forms.problem((*place, "transport"), f"{what}; {way_out}")
         yield from _same_machine(forms, machines, number, host)
+        if profile := inheritance.profiles.get(inherited.profile):
+            yield from _same_domain(forms, domains, number, host, profile.restore_point)
 
 
 def _host_references(forms: Forms, place: Place, host: HostForm) -> Iterator[Problem]:
@@ -106,6 +110,27 @@ def _same_machine(
         what = f"is the same machine as {other}; take one of the two out"
         yield forms.problem(("hosts", number, "address"), what)
     machines.setdefault(key, number)
+
+
+def _same_domain(
+    forms: Forms,
+    domains: dict[tuple[str, str], str],
+    number: int,
+    host: HostForm,
+    rule: RestorePointRule,
+) -> Iterator[Problem]:
+    """One host's rollback would revert the other's machine: a domain is one host's alone.
+
+    Names repeat between companies, whose workers may ask hypervisors of their own.
+    """
+    if rule.kind != "libvirt":
+        return
+    domain = (rule.of or "{host}").replace("{host}", host.name)
+    other = domains.setdefault((host.tenant, domain), host.name)
+    if other != host.name:
+        what = f'"{domain}" would be the virtual machine of its restore point, and is that of'
+        way_out = "write {host} into restore_point.of of its profile"
+        yield forms.problem(("hosts", number), f"{what} {other}; {way_out}")
 
 
 def _groups(forms: Forms) -> Iterator[Problem]:

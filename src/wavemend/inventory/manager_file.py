@@ -35,7 +35,24 @@ from wavemend.inventory.yaml_source import Source, read_source
 _EXAMPLE = "examples/managers"
 _GROUPS = frozenset({"name", "version", "origin", "cves"})
 _PARAMETER = re.compile(r"\{[a-z_]+\}")
-_SHELLS = frozenset({"sh", "ash", "bash", "dash", "ksh", "zsh"})
+_SHELLS = frozenset(
+    {
+        "sh",
+        "ash",
+        "bash",
+        "csh",
+        "dash",
+        "fish",
+        "ksh",
+        "mksh",
+        "rbash",
+        "runuser",
+        "su",
+        "tcsh",
+        "zsh",
+    }
+)
+"""What takes `-c` and a text for a shell."""
 _OF_A_LOOK = frozenset({"installed", "available", "running", "verify"})
 _MOST_SECONDS = 90
 """For all commands of one look together: the look itself has two minutes, refresh apart."""
@@ -205,10 +222,15 @@ def _word_faults(word: str, known: frozenset[str]) -> Iterator[str]:
 
 def _shell_text_with_parameter(words: Sequence[str]) -> int:
     """Return the place of a shell's own text that holds a parameter; 0: there is none."""
-    in_shell = False
-    for number, word in enumerate(words[:-1]):
-        if in_shell and re.fullmatch("-[a-z]*c[a-z]*", word):
-            return number + 1 if has_parameter((words[number + 1],)) else 0
+    in_shell = text_follows = False
+    for number, word in enumerate(words):
+        if in_shell and word.startswith("--command=") and has_parameter((word,)):
+            return number
+        if in_shell and (re.fullmatch("-[A-Za-z]*c[A-Za-z]*", word) or word == "--command"):
+            text_follows = True
+        # More options may stand between `-c` and its text, and `-o` takes a word of its own.
+        elif text_follows and word[:1] not in {"-", "+"} and words[number - 1] not in {"-o", "+o"}:
+            return number if has_parameter((word,)) else 0
         in_shell = in_shell or word.rpartition("/")[2] in _SHELLS
     return 0
 

@@ -17,7 +17,7 @@ from wavemend.ledger.rollouts import Lease, check_lease
 from wavemend.ledger.rounds import rounds_of
 from wavemend.ledger.starts import has_place, intend, start_refusal
 from wavemend.ledger.tables import AttemptRow
-from wavemend.outcomes import Outcome, PackageResult
+from wavemend.outcomes import MAY_STILL_RUN, Outcome, PackageResult
 from wavemend.plans import Plan
 from wavemend.rollout import AttemptState
 from wavemend.rounds import job_of
@@ -82,7 +82,7 @@ def unseen_ends(session: Session, host: str) -> tuple[tuple[str, str], ...]:
     """
     query = select(AttemptRow.id, AttemptRow.nonce).where(
         AttemptRow.host == host,
-        AttemptRow.outcome == Outcome.NEEDS_HUMAN,
+        col(AttemptRow.outcome).in_(MAY_STILL_RUN),
         col(AttemptRow.touched).is_(True),
     )
     found = session.exec(query.order_by(col(AttemptRow.intent_at).desc()).limit(5)).all()

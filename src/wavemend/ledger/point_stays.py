@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlmodel import Session, col, select
 
-from wavemend.ledger import attempts, rollbacks
+from wavemend.ledger import attempts, rollbacks, rollouts
 from wavemend.ledger.scans import newest_look
 from wavemend.ledger.tables import AttemptRow
 from wavemend.outcomes import Outcome
@@ -26,7 +26,8 @@ def stays_of(
     """Return how long the points of these hosts stay, by host; none for one that cannot be said.
 
     `keep` after a host was found well, or was not touched; else until a person removes the point.
-    A change that waits for a restart is no success before the host was seen in its next boot.
+    A change that waits for a restart is no success before the host was seen in its next boot, and
+    none is one that the look after everything did not find any more.
     """
     # Not the rows: each carries its packages and evidence.
     changes = select(
@@ -34,17 +35,24 @@ def stays_of(
     ).where(AttemptRow.rollout_id == rollout_id)
     known = {change[0]: change for change in session.exec(changes)}
     taken_back = rollbacks.begun_of(session, rollout_id)
+    not_verified = _not_verified(session, rollout_id)
     stays = []
     for host in sorted(hosts):
         _, outcome, touched, ended_at = known.get(host, (host, "", False, None))
         if ended_at is None or host in taken_back:
             stays.append(Stay(host=host, until=None))
-        elif outcome == Outcome.PATCHED_REBOOT_PENDING:
+        elif touched and outcome == Outcome.PATCHED_REBOOT_PENDING:
             stays += _after_restart(session, rollout_id, host, keep)
         else:
-            well = not touched or Outcome(outcome).is_good
+            well = not touched or (Outcome(outcome).is_good and host not in not_verified)
             stays.append(Stay(host=host, until=ended_at + keep if well else None))
     return tuple(stays)
+
+
+def _not_verified(session: Session, rollout_id: str) -> frozenset[str]:
+    """Return whom the look after everything did not find as the rollout had left them."""
+    lines = rollouts.detail_of(session, rollout_id, "verified").splitlines()
+    return frozenset(line.partition(": ")[0] for line in lines)
 
 
 def _after_restart(

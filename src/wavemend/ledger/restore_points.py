@@ -6,9 +6,9 @@ from enum import StrEnum
 
 from sqlmodel import Session, and_, col, or_, select
 
-from wavemend.ledger import audit
+from wavemend.ledger import audit, rollback_approvals, rollback_runs
 from wavemend.ledger.care_tables import RestorePointRow, RollbackRow
-from wavemend.ledger.rollouts import FINISHED, Lease, check_lease, get_rollout
+from wavemend.ledger.rollouts import FINISHED, Lease, check_lease, get_rollout, stopped
 from wavemend.ledger.tables import RolloutRow
 from wavemend.rollout import AttemptState
 
@@ -135,9 +135,12 @@ def begin_removal(
     """Mark a point as being removed; return why it stays as it is, or nothing.
 
     Decided in the transaction that marks it: a rollback that begins at the same moment either has
-    the point, or is refused. `only_due`: nobody asked for this one; its time must be over.
+    the point, or is refused. `only_due`: nobody asked for this one; its time must be over, and
+    nobody may be about to need it.
     """
     row = session.get_one(RestorePointRow, (point.rollout_id, point.host))
+    if only_due and (reason := stopped(session, get_rollout(session, row.rollout_id).tenant)):
+        return f"stopped: {reason}"
     if row.state == PointState.REMOVING:
         return ""
     if row.state not in STANDING:
@@ -147,6 +150,8 @@ def begin_removal(
         return "it is to stay by now"
     if get_rollout(session, row.rollout_id).state != FINISHED:
         return f"rollout {row.rollout_id} is not finished, and may need it"
+    if reason := _wanted(session, row, now if only_due else None):
+        return reason
     using = select(RollbackRow.id).where(
         RollbackRow.rollout_id == row.rollout_id,
         RollbackRow.host == row.host,
@@ -155,6 +160,19 @@ def begin_removal(
     if rollback := session.exec(using).first():
         return f"rollback {rollback} has not ended, and may need it"
     set_state(session, row, PointState.REMOVING, actor=actor, now=now)
+    return ""
+
+
+def _wanted(session: Session, row: RestorePointRow, now: datetime | None) -> str:
+    """Say which rollback that is still to be begun needs a point; empty when none does.
+
+    `now`: those count too that only wait for a signature, or for being repeated with one.
+    """
+    runs = rollback_runs.open_runs(session, row.rollout_id)
+    if any(row.host == host.host for run in runs for host in run.case.hosts):
+        return "a run that takes the host back has not ended, and may need it"
+    if now is not None and row.host in rollback_approvals.asked_for(session, row.rollout_id, now):
+        return "somebody has asked to take the host back, and may need it"
     return ""
 
 

@@ -91,6 +91,26 @@ def waiting(session: Session, now: datetime) -> tuple[tuple[Request, RollbackCas
     return tuple(asked(session, request) for request in session.exec(ordered))
 
 
+def asked_for(session: Session, rollout_id: str, now: datetime) -> frozenset[str]:
+    """Return the hosts of a rollout that may be taken back by a request which has not expired.
+
+    Answered or not: a signature counts until then. One that was rejected counts no more.
+    """
+    rejected = select(DecisionRow.plan_digest).where(
+        DecisionRow.rollout_id == rollout_id,
+        DecisionRow.decision == "reject",
+        col(DecisionRow.accepted).is_(True),
+    )
+    query = select(ApprovalRequestRow.id).where(
+        ApprovalRequestRow.rollout_id == rollout_id,
+        ApprovalRequestRow.plan_digest != _plan_of(session, rollout_id),
+        col(ApprovalRequestRow.expires_at) >= now,
+        col(ApprovalRequestRow.plan_digest).not_in(rejected),
+    )
+    cases = (asked(session, request)[1] for request in session.exec(query))
+    return frozenset(host.host for case in cases for host in case.hosts)
+
+
 def answers(session: Session, case_digest: str) -> tuple[tuple[DecisionRow, Request], ...]:
     """Return the decisions over exactly this case that counted, each with what it answered."""
     query = select(DecisionRow).where(

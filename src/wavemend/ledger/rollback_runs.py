@@ -64,9 +64,12 @@ def end_run(session: Session, lease: Lease, run_id: str, *, now: datetime) -> No
     _end(session, lease, run_id, now, "")
 
 
-def open_runs(session: Session) -> tuple[RollbackRun, ...]:
-    """Return what the runs that have not ended were asked for, by rollout and beginning."""
-    return tuple(_open(session).values())
+def open_runs(session: Session, rollout_id: str = "") -> tuple[RollbackRun, ...]:
+    """Return what the runs that have not ended were asked for, by rollout and beginning.
+
+    Those of one rollout, where it is named.
+    """
+    return tuple(_open(session, rollout_id).values())
 
 
 def _open(session: Session, rollout_id: str = "") -> dict[str, RollbackRun]:

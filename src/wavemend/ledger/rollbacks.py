@@ -19,12 +19,16 @@ from wavemend.ledger.answers import Refused, Wait
 from wavemend.ledger.care_tables import RollbackRow
 from wavemend.ledger.limits import rollback_verdict
 from wavemend.ledger.rollouts import Lease, check_lease, stopped
+from wavemend.ledger.scans import newest_look
 from wavemend.ledger.tables import AttemptRow, AuditEventRow, RolloutRow
-from wavemend.outcomes import Outcome, PackageResult
+from wavemend.outcomes import MAY_STILL_RUN, Outcome, PackageResult
+from wavemend.rollbacks import AT_NEXT_BOOT
 from wavemend.rollout import AttemptState
 
 _NOTHING_DONE = frozenset({Outcome.NOT_ATTEMPTED, Outcome.BLOCKED})
 _RESTARTED = "rollback.restart"
+_BY_BOOT = frozenset({"btrfs", "lvm", "snapper", "zfs"})
+"""Kinds of restore points that put a disk back with the host's next boot."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +162,27 @@ def unfinished_on(session: Session, host: str) -> str:
     return f"rollback {found} of the host has not ended" if found else ""
 
 
+def waits_for_boot(session: Session, host: str) -> str:
+    """Say which rollback puts a host's disk back with its next boot; empty when none does.
+
+    What is written until then goes with it, a change too. A person restarts such a host: nobody
+    knows by now whether what it has written since may be lost.
+    """
+    newest = select(RollbackRow).where(
+        RollbackRow.host == host, RollbackRow.outcome != Outcome.BLOCKED
+    )
+    last = session.exec(newest.order_by(col(RollbackRow.intent_at).desc())).first()
+    if last is None or AT_NEXT_BOOT not in last.detail or last.kind not in _BY_BOOT:
+        return ""
+    seen = newest_look(session, host)
+    if last.evidence and seen is not None and seen[1].facts is not None:
+        then = from_document(Evidence, last.evidence).boot_id_after
+        if then and then != seen[1].facts.boot_id:
+            return ""
+    what = f"rollback {last.id} puts its disk back with its next restart"
+    return f"{what}: restart it by hand, and scan it"
+
+
 def refuse(
     session: Session, lease: Lease, host: str, *, requested_by: str, reason: str, now: datetime
 ) -> None:
@@ -243,6 +268,15 @@ def newest_of(session: Session, attempt_id: str) -> RollbackRow | None:
     """Return the last rollback of an attempt; earlier ones did not succeed."""
     query = select(RollbackRow).where(RollbackRow.attempt_id == attempt_id)
     return session.exec(query.order_by(col(RollbackRow.intent_at).desc())).first()
+
+
+def unseen_ends(session: Session, host: str) -> tuple[tuple[str, str], ...]:
+    """Return name and nonce of a host's ways back that were not seen to end, newest first."""
+    query = select(RollbackRow.id, RollbackRow.nonce).where(
+        RollbackRow.host == host, col(RollbackRow.outcome).in_(MAY_STILL_RUN)
+    )
+    found = session.exec(query.order_by(col(RollbackRow.intent_at).desc()).limit(5)).all()
+    return tuple((row_id, nonce) for row_id, nonce in found)
 
 
 def of_rollout(session: Session, rollout_id: str) -> tuple[RollbackRow, ...]:

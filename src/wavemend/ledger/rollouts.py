@@ -203,13 +203,14 @@ def read_view(session: Session, rollout_id: str) -> RolloutView:
         AttemptRow.rollout_id == rollout_id, col(AttemptRow.lost_since).is_not(None)
     )
     lost = dict(session.exec(silent).all())
-    back = select(RollbackRow.host).where(
+    back = select(RollbackRow.host, RollbackRow.ended_at).where(
         RollbackRow.rollout_id == rollout_id,
-        col(RollbackRow.ended_at).is_not(None),
         # One that was refused has changed nothing.
         RollbackRow.outcome != Outcome.BLOCKED,
     )
-    taken_back = frozenset(session.exec(back))
+    rollbacks = session.exec(back).all()
+    taken_back = frozenset(host for host, ended_at in rollbacks if ended_at)
+    going_back = frozenset(host for host, ended_at in rollbacks if not ended_at)
     gates = tuple(session.exec(select(GateRow).where(GateRow.rollout_id == rollout_id)))
     notes = select(StepRow.step, StepRow.detail).where(StepRow.rollout_id == rollout_id)
     steps = dict(session.exec(notes).all())
@@ -221,6 +222,7 @@ def read_view(session: Session, rollout_id: str) -> RolloutView:
                 ended_at=ended_at,
                 lost_at=lost.get(host) or (ended_at if outcome == Outcome.UNREACHABLE else None),
                 taken_back=host in taken_back,
+                going_back=host in going_back,
             )
             for host, state, outcome, ended_at in attempts
         },
@@ -280,6 +282,12 @@ def record_step(
         audit.append(session, now, lease.owner, f"rollout.{step}", lease.rollout_id, detail=detail)
 
 
+def detail_of(session: Session, rollout_id: str, step: str) -> str:
+    """Return what was noted with a phase; empty when it is not done."""
+    row = session.get(StepRow, (rollout_id, step))
+    return row.detail if row else ""
+
+
 def begin_wave(session: Session, lease: Lease, wave: PlannedWave, now: datetime) -> None:
     """Note the first start of a wave."""
     check_lease(session, lease)
@@ -325,3 +333,11 @@ def finish_rollout(session: Session, lease: Lease, reason: str, now: datetime) -
     if row.state != FINISHED:
         row.state, row.reason, row.ended_at = FINISHED, reason, now
         audit.append(session, now, lease.owner, "rollout.finished", row.id, reason=reason)
+
+
+def judge_again(session: Session, lease: Lease, reason: str, now: datetime) -> None:
+    """Renew what a finished rollout came to: hosts of it were taken back since."""
+    row = check_lease(session, lease)
+    if row.state == FINISHED and row.reason != reason:
+        row.reason = reason
+        audit.append(session, now, lease.owner, "rollout.judged_again", row.id, reason=reason)

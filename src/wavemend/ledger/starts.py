@@ -15,7 +15,7 @@ from wavemend.ledger import audit
 from wavemend.ledger.answers import Answer, Granted, Refused, Wait
 from wavemend.ledger.gaps import group_hold
 from wavemend.ledger.limits import others_verdict
-from wavemend.ledger.rollbacks import unfinished_on
+from wavemend.ledger.rollbacks import unfinished_on, waits_for_boot
 from wavemend.ledger.rollouts import HALTED, Lease, check_lease, read_view, stopped
 from wavemend.ledger.tables import AttemptRow, StepRow
 from wavemend.outcomes import Outcome
@@ -206,6 +206,8 @@ def _halted(session: Session, lease: Lease) -> str:
 def in_use(session: Session, host: str) -> str:
     """Say which other rollout, or rollback, changes this host right now; empty when none does.
 
+    One that is only to be restarted yet is among them.
+
     Patches and restarts of one host are two rollouts: one must not restart it under the other.
     """
     attempt = select(AttemptRow.rollout_id).where(
@@ -213,7 +215,7 @@ def in_use(session: Session, host: str) -> str:
     )
     if other := session.exec(attempt).first():
         return f"the rollout {other} is at work on it"
-    return unfinished_on(session, host)
+    return unfinished_on(session, host) or waits_for_boot(session, host)
 
 
 def earlier_gate_open(plan: Plan, wave: PlannedWave, gate: Callable[[int], bool | None]) -> str:

@@ -21,13 +21,11 @@ from wavemend.documents import storable
 from wavemend.errors import LedgerError
 from wavemend.ledger import migrate
 from wavemend.ledger.engine import ledger_engine
+from wavemend.ledger.turns import turns_of
 from wavemend.ledger.view import guard, restrict
 
 TURN_SECONDS = 120.0
 """How long a thread waits for the others of its process: a hundred of them, on a slow disk."""
-
-_TURNS: dict[str, Lock] = {}
-_TURNS_LOCK = Lock()
 
 _CREATING = Lock()
 """Held until a new file is closed: no other thread's connection is open yet that would suffer."""
@@ -43,8 +41,9 @@ class Ledger:
         self.url = url
         self._engine = ledger_engine(url)
         self._tenant = tenant
+        self._turns = turns_of(url)
         self._kept: Engine | None = None
-        self._keepers = 0
+        self._keepers: set[object] = set()
         self._keeping = Lock()
 
     @contextmanager
@@ -56,13 +55,14 @@ class Ledger:
         if self._engine.dialect.name != "sqlite":
             yield
             return
-        with self._keeping:
-            self._keepers += 1
-            self._kept = self._kept or ledger_engine(self.url, keep=True)
+        keeper = object()
         try:
+            with self._keeping:
+                self._kept = self._kept or ledger_engine(self.url, keep=True)
+                self._keepers.add(keeper)
             yield
         finally:
-            self._let_go()
+            self._let_go(keeper)
 
     @contextmanager
     def _in_use(self) -> Iterator[Engine]:
@@ -70,18 +70,19 @@ class Ledger:
 
         Else its connection would come back when nobody is there any more to close it.
         """
-        with self._keeping:
-            kept = self._kept
-            self._keepers += kept is not None
+        keeper = object()
         try:
+            with self._keeping:
+                if kept := self._kept:
+                    self._keepers.add(keeper)
             yield kept or self._engine
         finally:
-            if kept is not None:
-                self._let_go()
+            self._let_go(keeper)
 
-    def _let_go(self) -> None:
+    def _let_go(self, keeper: object) -> None:
+        """Forget one who keeps connections open, if it came to that; close them after the last."""
         with self._keeping:
-            self._keepers -= 1
+            self._keepers.discard(keeper)
             done, self._kept = (None, self._kept) if self._keepers else (self._kept, None)
         if done is not None:
             done.dispose()
@@ -113,16 +114,12 @@ class Ledger:
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        """Let the threads of this process take turns before they contend with other processes.
-
-        SQLite's own waiting is not fair: of a hundred threads one may never get its turn.
-        """
+        """Let the threads of this process take turns before they contend with other processes."""
         if self._engine.dialect.name != "sqlite":
             yield
             return
-        with _TURNS_LOCK:
-            turn = _TURNS.setdefault(self.url, Lock())
-        if not turn.acquire(timeout=TURN_SECONDS):
+        turn = self._turns.take(TURN_SECONDS)
+        if turn is None:
             raise LedgerError(
                 f"the ledger {_shown(self.url)} is busy: no turn within {TURN_SECONDS:.0f} s",
                 hint="look what keeps its disk busy",

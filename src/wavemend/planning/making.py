@@ -8,6 +8,7 @@ from math import inf
 from wavemend.advisories import FeedSnapshot
 from wavemend.calendar.estimates import NOTHING_LEARNED, ChangeKind, Durations, size_class
 from wavemend.fleet import RolloutKind
+from wavemend.hosts import Facts
 from wavemend.outcomes import Outcome
 from wavemend.planning.hosts import (
     Candidate,
@@ -177,7 +178,7 @@ def _is_idle(candidate: Candidate, outcome: Outcome | None) -> bool:
     """Say whether a host takes no part although nothing is wrong with it."""
     if outcome is Outcome.SKIPPED:  # by its look, or because its updates are held or ruled out
         return judge_look(candidate.look, strangers=candidate.strangers).ready
-    return outcome is Outcome.NOTHING_TO_DO
+    return outcome in {Outcome.NOTHING_TO_DO, Outcome.PATCHED_REBOOT_PENDING}
 
 
 def _with_pending_restart(
@@ -192,8 +193,20 @@ def _with_pending_restart(
     idle = isinstance(made, ExcludedHost) and made.outcome is Outcome.NOTHING_TO_DO
     elsewhere = kind != RolloutKind.PATCH or profile.reboots.window or not profile.separate_reboots
     if facts is None or not (waits and idle) or elsewhere:
-        return made
+        return _told_of_restart(made, facts, kind) if idle else made
     return without_updates(candidate, facts, RebootRule.IF_NEEDED)
+
+
+def _told_of_restart(
+    made: PlannedHost | ExcludedHost, facts: Facts | None, kind: str
+) -> PlannedHost | ExcludedHost:
+    """Return a host that is left out, with the restart it waits for: old code runs on it still."""
+    if isinstance(made, PlannedHost) or facts is None or kind != RolloutKind.PATCH:
+        return made
+    if not facts.reboot_reasons:
+        return made
+    reason = f"{made.reason}; it waits for a restart: {'; '.join(facts.reboot_reasons)}"
+    return replace(made, outcome=Outcome.PATCHED_REBOOT_PENDING, reason=reason)
 
 
 def _layout(

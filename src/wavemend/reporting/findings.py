@@ -3,6 +3,7 @@
 from wavemend.ledger.assessments import assessment_of_scan
 from wavemend.ledger.scans import newest_look
 from wavemend.observations import Assessment, Ranked, subject_of
+from wavemend.outcomes import Outcome
 from wavemend.reporting.source import Source
 from wavemend.reports.model import LANES, FindingReport, FindingsReport, LaneReport
 
@@ -11,16 +12,15 @@ TOP_FINDINGS = 60
 
 
 def findings_report(source: Source) -> FindingsReport:
-    """Count the findings by lane, and list the ones worth reading: the open ones first."""
+    """Count the findings by lane, and list the ones worth reading: the open ones first.
+
+    Those of hosts that the plan had to leave out count too: they are as open as before.
+    """
     rows: list[tuple[Ranked, bool]] = []
-    for host in source.plan.hosts if source.plan else ():
-        found = newest_look(source.book, host.name, purpose="preflight", rollout_id=source.row.id)
-        if found is None:
-            continue
-        before = assessment_of_scan(source.book, found[0])
+    for host, before in source.judged_before.items():
         if before is None:
-            continue
-        closed = closed_by(before, _verified(source, host.name))
+            continue  # an open question names it
+        closed = closed_by(before, _verified(source, host))
         rows += [(ranked, ranked.finding.id in closed) for ranked in before.ranked]
     rows.sort(key=lambda item: (_is_done(*item), item[0].priority.order, item[0].finding.host))
     lanes = sorted({str(r.priority.lane) for r, _ in rows}, key=_lane_order)
@@ -36,9 +36,20 @@ def _is_done(ranked: Ranked, closed: bool) -> bool:
 
 
 def _verified(source: Source, host: str) -> Assessment | None:
-    """Return how the last look after everything was judged; None: there was none."""
+    """Return how the last look after everything was judged; None: there was none.
+
+    What was seen before a rollback of the host says nothing of it any more.
+    """
     found = newest_look(source.book, host, purpose="verify", rollout_id=source.row.id)
-    return assessment_of_scan(source.book, found[0]) if found is not None else None
+    if found is None:
+        return None
+    scan_id, look = found
+    row = source.attempts.get(host)
+    for back in source.rollbacks_of(row.id) if row else ():
+        changed = back.outcome != Outcome.BLOCKED
+        if changed and (back.ended_at is None or back.ended_at > look.at):
+            return None
+    return assessment_of_scan(source.book, scan_id)
 
 
 def closed_by(before: Assessment, after: Assessment | None) -> frozenset[str]:

@@ -1,19 +1,16 @@
 """Hosts: one outcome each, their packages, and the evidence for both."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from dataclasses import fields as fields_of
 from typing import Any
 
 from wavemend.evidence import Evidence
-from wavemend.ledger import attempts
-from wavemend.ledger.care_tables import (
-    RestorePointRow,
-)
-from wavemend.ledger.rollbacks import newest_of
+from wavemend.ledger import attempts, rollbacks
+from wavemend.ledger.care_tables import RestorePointRow, RollbackRow
 from wavemend.ledger.tables import (
     AttemptRow,
 )
-from wavemend.outcomes import Outcome
+from wavemend.outcomes import Outcome, PackageOutcome, PackageResult
 from wavemend.plans import ExcludedHost, PlannedHost
 from wavemend.reporting.source import Source
 from wavemend.reports.model import HostReport, PackageReport, ProbeReport, RestorePointReport
@@ -35,7 +32,7 @@ def host_reports(source: Source) -> tuple[HostReport, ...]:
 def _planned(source: Source, host: PlannedHost) -> HostReport:
     row = source.attempts.get(host.name)
     evidence = attempts.evidence_of(row) if row else None
-    outcome, reason = _standing(source, row)
+    standing = _standing(source, row)
     return _host_report(
         _proof(evidence),
         name=host.name,
@@ -43,35 +40,67 @@ def _planned(source: Source, host: PlannedHost) -> HostReport:
         critical=host.critical,
         exposed=host.exposed,
         simulated=host.simulated,
-        outcome=outcome,
-        reason=reason,
+        outcome=standing.outcome,
+        reason=standing.reason,
+        doubt=standing.doubt,
         attempt_id=row.id if row else "",
         intent_at=row.intent_at if row else None,
         begun_at=row.begun_at if row else None,
         ended_at=row.ended_at if row else None,
-        packages=_packages(host, row),
+        packages=_packages(source, host, row),
         restore_point=_restore_point(source, host.name),
         system=host.system,
     )
 
 
-def _standing(source: Source, row: AttemptRow | None) -> tuple[Outcome | None, str]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Standing:
+    """What is known of a host in the end, in the report's words."""
+
+    outcome: Outcome | None
+    reason: str
+    doubt: str = ""
+
+
+def _standing(source: Source, row: AttemptRow | None) -> _Standing:
     """Return how a host stands: its attempt's outcome, or what a rollback later made of it.
 
-    A host that was patched and then taken back is not patched, whoever took it back.
+    A host that was patched and then taken back is not patched, whoever took it back. One that was
+    begun to be taken back may be anything, and so may one that the last look sees otherwise.
     """
     if row is None or not row.outcome:
-        return None, row.reason if row else ""
+        return _Standing(outcome=None, reason=row.reason if row else "")
     outcome, reason = Outcome(row.outcome), row.reason
-    last = newest_of(source.book, row.id)
-    if last is None or last.ended_at is None or last.ended_at <= (row.ended_at or last.ended_at):
-        return outcome, reason  # none, not ended, or a part of the attempt itself
-    was = f"was {outcome}{f' ({reason})' if reason else ''}"
-    told = (
-        f"{was}; rollback on {last.ended_at:%Y-%m-%d %H:%M} UTC by {last.requested_by} "
-        f"({last.reason}): {last.outcome}: {last.detail}"
-    )
-    return (outcome if last.outcome == Outcome.BLOCKED else Outcome(last.outcome)), told
+    since = [back for back in source.rollbacks_of(row.id) if _is_after(back, row)]
+    told, doubts = f"was {outcome}{f' ({reason})' if reason else ''}", []
+    for back in since:
+        who = f"by {back.requested_by} ({back.reason})"
+        if back.ended_at is None:
+            doubts.append(f"rollback {who} has no end recorded")
+            continue
+        end = f"{back.outcome}: {back.detail}"
+        told += f"; rollback on {back.ended_at:%Y-%m-%d %H:%M} UTC {who}: {end}"
+        reason = told
+        if back.outcome != Outcome.BLOCKED:  # one that was refused has changed nothing
+            outcome = Outcome(back.outcome)
+    if outcome.is_good and (seen := source.last_look_differences.get(row.host, "")):
+        doubts.append(f"at the last look: {seen}")
+    return _Standing(outcome=outcome, reason=reason, doubt="; ".join(doubts))
+
+
+def _is_after(back: RollbackRow, row: AttemptRow) -> bool:
+    """False for a rollback that is a part of the attempt itself, whose outcome has it already."""
+    return back.ended_at is None or row.ended_at is None or back.ended_at > row.ended_at
+
+
+def _later_rollback(source: Source, row: AttemptRow) -> RollbackRow | None:
+    """Return the last rollback that changed a host after its attempt, if there was one."""
+    changed = [
+        back
+        for back in source.rollbacks_of(row.id)
+        if back.ended_at is not None and back.outcome != Outcome.BLOCKED and _is_after(back, row)
+    ]
+    return changed[-1] if changed else None
 
 
 def _excluded(source: Source, left: ExcludedHost) -> HostReport:
@@ -102,11 +131,13 @@ def _restore_point(source: Source, host: str) -> RestorePointReport | None:
     return RestorePointReport(kind=row.kind, can_restore=can, reference=row.name)
 
 
-def _packages(host: PlannedHost, row: AttemptRow | None) -> tuple[PackageReport, ...]:
+def _packages(
+    source: Source, host: PlannedHost, row: AttemptRow | None
+) -> tuple[PackageReport, ...]:
     planned = {(p.name, p.arch): p for p in host.packages}
     titles = {key: p.title for key, p in planned.items()}
     titles |= {(left.name, left.arch): left.title for left in host.left_out}
-    results = attempts.packages_of(row) if row else ()
+    results = _as_they_are(source, row) if row else ()
     reports = [
         PackageReport(
             name=result.name,
@@ -140,6 +171,26 @@ def _packages(host: PlannedHost, row: AttemptRow | None) -> tuple[PackageReport,
         if (p.name, p.arch) not in known
     ]
     return tuple(sorted(reports, key=lambda report: (report.name, report.arch)))
+
+
+def _as_they_are(source: Source, row: AttemptRow) -> tuple[PackageResult, ...]:
+    """Return what became of each package: what a later rollback made of it counts."""
+    results, last = attempts.packages_of(row), _later_rollback(source, row)
+    if last is None:
+        return results
+    now = {(result.name, result.arch): result for result in rollbacks.packages_of(last)}
+    return tuple(_taken_back(each, now.get((each.name, each.arch))) for each in results)
+
+
+def _taken_back(result: PackageResult, back: PackageResult | None) -> PackageResult:
+    if back is None or back.after == result.after:
+        return result
+    return replace(
+        result,
+        after=back.after,
+        outcome=PackageOutcome.FAILED,
+        detail="taken back" if back.outcome is PackageOutcome.INSTALLED else back.detail,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from datetime import datetime
 from sqlmodel import select
 
 from wavemend.errors import AuditBroken
+from wavemend.fleet import RolloutKind
 from wavemend.ledger import approvals, audit
 from wavemend.ledger.tables import (
     FeedSnapshotRow,
@@ -69,9 +70,20 @@ def open_questions(source: Source) -> tuple[str, ...]:
     step = source.step("verified")
     if step and step.detail:
         questions += [f"at the last look: {line}" for line in step.detail.splitlines()]
+    unseen = [host for host, before in source.judged_before.items() if before is None]
+    # Restarts and repairs ask no feed: there nobody is judged, and no finding is counted.
+    if unseen and source.row.kind in {RolloutKind.PATCH, RolloutKind.EMERGENCY}:
+        questions.append(
+            f"not seen before the rollout, so none of their findings is counted: {_some(unseen)}"
+        )
     if source.plan and (stale := [feed.feed for feed in source.plan.feeds if feed.stale]):
         questions.append(
             f"decided on stale or missing feeds: {', '.join(stale)}; "
             "what they do not know is not in this report"
         )
     return tuple(questions)
+
+
+def _some(names: list[str], limit: int = 10) -> str:
+    more = f" and {len(names) - limit:,} more" if len(names) > limit else ""
+    return f"{', '.join(names[:limit])}{more}"

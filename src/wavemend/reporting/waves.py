@@ -13,6 +13,7 @@ from wavemend.ledger.tables import (
 from wavemend.plans import PlannedWave
 from wavemend.reporting.source import Source
 from wavemend.reports.model import GateReport, GateVerdict, WaveReport
+from wavemend.rollout import judge_gate
 
 
 def wave_report(source: Source, wave: PlannedWave) -> WaveReport:
@@ -44,19 +45,16 @@ def _gate(source: Source, wave: PlannedWave, begun: bool) -> GateReport | None:
     row = source.book.get(GateRow, (source.row.id, wave.number))
     if row is None and not begun:
         return None
-    errors = row.errors if row else 0
-    good = row.good if row else 0
-    stopped = row is None and "closed" in source.view.steps
-    verdict = GateVerdict.PENDING
+    now = judge_gate(wave, source.view)
+    errors, good = (row.errors, row.good) if row else (now.errors, now.good)
+    closed = source.closed_reason() if row is None else ""
+    verdict, reason = GateVerdict.PENDING, row.reason if row else ""
     if row is not None:
         verdict = GateVerdict.PASSED if row.passed else GateVerdict.FAILED
-    elif stopped:
-        verdict = GateVerdict.FAILED
-        outcomes = [
-            source.view.attempts[n].outcome for n in wave.hosts if n in source.view.attempts
-        ]
-        errors = sum(outcome is not None and outcome.is_bad for outcome in outcomes)
-        good = sum(outcome is not None and outcome.is_good for outcome in outcomes)
+    elif closed and errors > wave.max_errors:
+        verdict, reason = GateVerdict.FAILED, closed
+    elif closed:  # good hosts failed no gate: something else ended the rollout
+        reason = f"never judged: {closed}"
     observed = good + errors
     return GateReport(
         verdict=verdict,
@@ -66,7 +64,7 @@ def _gate(source: Source, wave: PlannedWave, begun: bool) -> GateReport | None:
         success_percent=100 * good / observed if observed else None,
         min_success_percent=float(wave.min_success_percent),
         decided_at=row.at if row else None,
-        reason=row.reason if row else (source.closed_reason() if stopped else ""),
+        reason=reason,
     )
 
 

@@ -6,7 +6,7 @@ placed in pixels by the code here; what a host or a policy is called is escaped 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from markupsafe import Markup
 
@@ -231,7 +231,9 @@ def _ticks(scale: _Scale, most: int) -> list[datetime]:
     midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
     first = int((scale.begin - midnight) / step) + 1
     edge = 24.0  # half a label
-    ticks = [midnight + step * number for number in range(first, first + most + 2)]
+    local_ticks = (midnight + step * number for number in range(first, first + most + 2))
+    # By way of UTC: in the night clocks go forward, some of these times do not exist.
+    ticks = list(dict.fromkeys(tick.astimezone(UTC) for tick in local_ticks))
     return [
         tick
         for tick in ticks

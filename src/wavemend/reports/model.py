@@ -167,6 +167,13 @@ class HostReport:
     facts_after_sha256: str
     system: str = ""
     """Its operating system, `debian 12`, as the plan saw it; of Windows its product."""
+    doubt: str = ""
+    """What was seen or begun after its outcome and speaks against it; empty: nothing does."""
+
+    @property
+    def is_good(self) -> bool:
+        """True when the host is, and was last seen, in the state the plan wanted."""
+        return self.outcome is not None and self.outcome.is_good and not self.doubt
 
     @property
     def has_builds(self) -> bool:

@@ -8,7 +8,7 @@ the report lacks is an error, never an empty cell.
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from importlib.resources import files
 from itertools import groupby
@@ -85,7 +85,7 @@ def render_html(report: RolloutReport) -> bytes:
         verdict=verdict,
         balance=balance,
         counts=[(outcome, dict(balance.counts)[outcome]) for outcome in SHOWN_ORDER],
-        open_bad=sum(host.outcome is None or host.outcome.is_bad for host in hosts) <= OPEN_AT_MOST,
+        open_bad=sum(map(_calls, hosts)) <= OPEN_AT_MOST,
         groups=_groups(verdict.next_steps),
         hosts=hosts,
         anchors={host.name: f"host-{number}" for number, host in enumerate(hosts, 1)},
@@ -99,6 +99,11 @@ def render_html(report: RolloutReport) -> bytes:
     return text.encode("utf-8", "backslashreplace")
 
 
+def _calls(host: HostReport) -> bool:
+    """Say whether a host is shown unfolded: nobody knows how it is, or it is not well."""
+    return host.outcome is None or host.outcome.is_bad or bool(host.doubt)
+
+
 def _charts(draw: "partial[Markup]") -> tuple[Markup, Markup]:
     return draw(width=WIDE), draw(width=NARROW)
 
@@ -106,7 +111,10 @@ def _charts(draw: "partial[Markup]") -> tuple[Markup, Markup]:
 def _times(report: RolloutReport) -> LocalTimes:
     for moment in (report.window.start, report.window.end, report.generated_at):
         utc_text(moment)  # refuses a time without a zone before anything is drawn
-    return local_times(report.window.zone, report.window.start, report.generated_at)
+    start, end = report.window.start, report.window.end
+    return local_times(
+        report.window.zone, start, report.generated_at, start, end, end + timedelta(hours=12)
+    )
 
 
 def _environment(times: LocalTimes) -> Environment:
@@ -132,7 +140,11 @@ def _environment(times: LocalTimes) -> Environment:
         number=_number,
     )
     environment.globals.update(
-        mark=mark_of, package_mark=package_mark, gate_mark=gate_mark, Outcome=Outcome
+        mark=mark_of,
+        package_mark=package_mark,
+        gate_mark=gate_mark,
+        Outcome=Outcome,
+        calls=_calls,
     )
     return environment
 
@@ -167,8 +179,8 @@ def _when(
 
 def _about(host: HostReport) -> str:
     """Return the line a folded host is judged by: why, or how its packages went."""
-    if host.reason:
-        return one_line(host.reason)
+    if host.doubt or host.reason:
+        return one_line("; ".join(filter(None, (host.doubt, host.reason))))
     if host.outcome is Outcome.PATCHED_REBOOT_PENDING and host.reboot_reasons:
         return one_line("; ".join(host.reboot_reasons))
     if not host.packages:

@@ -38,6 +38,7 @@ def render_json(report: RolloutReport) -> bytes:
         "balance": {
             "expected": balance.expected,
             "good": balance.good,
+            "doubted": balance.doubted,
             "open": balance.open,
             "holds": balance.holds,
             "faults": _plain(balance.faults),

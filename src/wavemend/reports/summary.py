@@ -39,7 +39,7 @@ def summary_text(report: RolloutReport, paths: ReportPaths | None = None) -> str
         f"  rollout {one_line(report.rollout_id, 80)}, {report.state.value.replace('_', ' ')}",
         f"  hosts: {balance.expected:,} expected = {_sum(report)}",
     ]
-    troubled = [host for host in hosts_by_urgency(report) if not _is_good(host)]
+    troubled = [host for host in hosts_by_urgency(report) if not host.is_good]
     lines += [_host_line(host) for host in troubled[:HOSTS_SHOWN]]
     if len(troubled) > HOSTS_SHOWN:
         lines.append(f"  and {len(troubled) - HOSTS_SHOWN:,} more, all in the report")
@@ -97,10 +97,8 @@ def _sum(report: RolloutReport) -> str:
     return text if balance.holds else f"{text}: DOES NOT BALANCE"
 
 
-def _is_good(host: HostReport) -> bool:
-    return host.outcome is not None and host.outcome.is_good
-
-
 def _host_line(host: HostReport) -> str:
-    reason = one_line(host.reason, 160) or "no reason is recorded"
+    reason = (
+        one_line("; ".join(filter(None, (host.doubt, host.reason))), 160) or "no reason is recorded"
+    )
     return f"  {one_line(host.name, 80)}: {outcome_words(host.outcome)}: {reason}"

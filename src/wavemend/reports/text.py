@@ -111,8 +111,10 @@ class LocalTimes:
         return f"{self.day(start)}, {self.clock(start)} to {last}"
 
 
-def local_times(zone_name: str, first: datetime, last: datetime) -> LocalTimes:
+def local_times(zone_name: str, first: datetime, last: datetime, *more: datetime) -> LocalTimes:
     """Return how to show times between `first` and `last`; an unknown zone falls back to UTC.
+
+    `more`: moments between, where clocks may change: half a year later they have changed back.
 
     A report in UTC that says so is worth more than no report.
     """
@@ -122,7 +124,7 @@ def local_times(zone_name: str, first: datetime, last: datetime) -> LocalTimes:
     except (KeyError, ValueError, OSError):
         zone, shown = UTC, "UTC"
         note = f"The zone {one_line(zone_name, 60)!r} is not known here, so times are in UTC."
-    edges = (first - timedelta(hours=12), last + timedelta(hours=12))
+    edges = (first - timedelta(hours=12), *more, last + timedelta(hours=12))
     offsets = {edge.astimezone(zone).utcoffset() for edge in edges}
     return LocalTimes(
         zone=zone, zone_name=shown, note=note, with_abbreviation=bool(note) or len(offsets) > 1

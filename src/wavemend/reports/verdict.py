@@ -46,6 +46,9 @@ class Balance:
     open: int
     """Host rows without an outcome."""
     good: int
+    """Hosts with a good outcome that nothing speaks against."""
+    doubted: int
+    """Hosts with a good outcome that were last seen otherwise; not among the good ones."""
     faults: tuple[str, ...]
     """Why the numbers do not balance, as sentences; empty when they do."""
 
@@ -95,6 +98,7 @@ _HOST_ACTIONS: dict[Outcome, str] = {
     Outcome.PATCHED_REBOOT_PENDING: "Restart it in its next window: until then old code keeps "
     "running.",
 }
+_DOUBT_ACTION = "Look at the host: something speaks against its outcome since."
 _NO_OUTCOME_ACTION = "No end is recorded: look at the host and at the ledger before anything else."
 
 _PACKAGE_ACTIONS: dict[PackageOutcome, str] = {
@@ -127,7 +131,8 @@ def balance_of(report: RolloutReport) -> Balance:
         expected=report.expected,
         counts=tuple((outcome, seen[outcome]) for outcome in Outcome),
         open=open_rows,
-        good=sum(count for outcome, count in seen.items() if outcome and outcome.is_good),
+        good=sum(host.is_good for host in report.hosts),
+        doubted=sum(map(_is_doubted, report.hosts)),
         faults=_balance_faults(report, open_rows),
     )
 
@@ -166,7 +171,7 @@ def hosts_by_urgency(report: RolloutReport) -> tuple[HostReport, ...]:
         sorted(
             report.hosts,
             key=lambda host: (
-                _URGENCY.index(host.outcome),
+                _URGENCY.index(Outcome.FAILED if _is_doubted(host) else host.outcome),
                 order.get(host.wave, len(order) + 1),
                 host.name,
             ),
@@ -179,16 +184,17 @@ def _answer(report: RolloutReport, balance: Balance) -> Answer:
         return Answer.FAILED
     if report.expected == 0 or balance.good == 0:
         return Answer.NO
-    if report.state is RolloutState.HALTED and _patched(balance) == 0:
+    if report.state is RolloutState.HALTED and not any(map(_was_patched, report.hosts)):
         return Answer.NO
     # Good on every host, yet not done: say `partly` until the last gate has spoken.
     complete = balance.good == report.expected and report.state is RolloutState.DONE
     return Answer.YES if complete else Answer.PARTLY
 
 
-def _patched(balance: Balance) -> int:
+def _was_patched(host: HostReport) -> bool:
+    """False for a host that somebody else has patched: nothing was begun on it."""
     wanted = {Outcome.PATCHED, Outcome.PATCHED_REBOOT_PENDING}
-    return sum(count for outcome, count in balance.counts if outcome in wanted)
+    return host.outcome in wanted and host.intent_at is not None
 
 
 def _sentence(report: RolloutReport, balance: Balance) -> str:
@@ -214,6 +220,8 @@ def _count_clause(report: RolloutReport, balance: Balance) -> str:
         for outcome, count in sorted(balance.counts, key=lambda row: _URGENCY.index(row[0]))
         if count and not outcome.is_good
     ]
+    if balance.doubted:
+        rest.append(f"{balance.doubted:,} in doubt")
     if balance.open:
         rest.append(f"{balance.open:,} still open")
     if not rest:
@@ -234,7 +242,7 @@ def _count_clause(report: RolloutReport, balance: Balance) -> str:
 def _small_print(report: RolloutReport, balance: Balance) -> list[str]:
     """Say what still waits on hosts that are good, so that `yes` hides nothing."""
     restarts = dict(balance.counts)[Outcome.PATCHED_REBOOT_PENDING]
-    packages = sum(len(_waiting_packages(host)) for host in report.hosts if _is_good(host))
+    packages = sum(len(_waiting_packages(host)) for host in report.hosts if host.is_good)
     notes = [f"{counted(restarts, 'restart')} pending"] if restarts else []
     if packages:
         notes.append(f"{counted(packages, 'package')} left waiting")
@@ -257,9 +265,9 @@ def _next_steps(report: RolloutReport) -> tuple[NextStep, ...]:
     packages: list[NextStep] = []
     for host in hosts_by_urgency(report):
         told = host.outcome is Outcome.PATCHED and host.reason  # such as an after hook that failed
-        if host.outcome is None or host.outcome in _HOST_ACTIONS or told:
+        if host.outcome is None or host.outcome in _HOST_ACTIONS or host.doubt or told:
             steps.append(_host_step(host))
-        if _is_good(host):
+        if host.is_good:
             packages += [_package_step(host, package) for package in _waiting_packages(host)]
     return (*steps, *packages)
 
@@ -270,8 +278,10 @@ def _host_step(host: HostReport) -> NextStep:
         wave=host.wave,
         kind=host.outcome.value if host.outcome else "no_outcome",
         waits=_waits(host),
-        why=host.reason or "; ".join(host.reboot_reasons) or "no reason is recorded",
-        action=_host_action(host.outcome),
+        why="; ".join(filter(None, (host.doubt, host.reason)))
+        or "; ".join(host.reboot_reasons)
+        or "no reason is recorded",
+        action=_DOUBT_ACTION if _is_doubted(host) else _host_action(host.outcome),
     )
 
 
@@ -281,11 +291,13 @@ def _host_action(outcome: Outcome | None) -> str:
     return _HOST_ACTIONS.get(outcome, _GOOD_WITH_A_REASON)
 
 
-def _is_good(host: HostReport) -> bool:
-    return host.outcome is not None and host.outcome.is_good
+def _is_doubted(host: HostReport) -> bool:
+    return bool(host.doubt) and host.outcome is not None and host.outcome.is_good
 
 
 def _waits(host: HostReport) -> str:
+    if _is_doubted(host):
+        return "the host"
     if host.outcome is Outcome.PATCHED_REBOOT_PENDING:
         return "its restart"
     open_packages = [p.name for p in host.packages if p.outcome is not PackageOutcome.INSTALLED]

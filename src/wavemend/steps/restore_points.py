@@ -12,12 +12,12 @@ from wavemend.execution.hands import Hands
 from wavemend.execution.restore_points import asking, snapshotter
 from wavemend.fleet import Fleet
 from wavemend.hosts import Host
-from wavemend.ledger import restore_points
+from wavemend.ledger import restore_points, rollbacks
 from wavemend.ledger.care_tables import RestorePointRow
 from wavemend.ledger.intake import fleet_of
 from wavemend.ledger.point_stays import stays_of
 from wavemend.ledger.restore_points import NOTHING_MADE
-from wavemend.ledger.rollouts import read_plan
+from wavemend.ledger.rollouts import get_rollout, read_plan, stopped
 from wavemend.plans import Plan
 from wavemend.policy.care import RestorePointRule
 from wavemend.snapshots import Listing
@@ -74,19 +74,29 @@ def decide_stays(hands: Hands) -> int:
 
 
 def due_points(hands: Hands) -> tuple[RestorePointRow, ...]:
-    """Return the points whose time is over."""
+    """Return the points whose time is over; none that the kill switch keeps.
+
+    Whoever stops everything may want to take hosts back next.
+    """
+    if hands.local_stop():
+        return ()
     with hands.ledger.reading() as book:
-        return restore_points.due_points(book, hands.clock())
+        due = restore_points.due_points(book, hands.clock())
+        return tuple(
+            point for point in due if not stopped(book, get_rollout(book, point.rollout_id).tenant)
+        )
 
 
 def remove_point(hands: Hands, point: RestorePointRow, *, actor: str, reason: str = "") -> Tidied:
     """Remove one point and write down that it is gone, after it is not listed any more.
 
     One that cannot be removed stays due: the next run tries again, and the orphan report names it.
-    One that is in use, or by now is to stay, is left alone.
+    One that is in use, is about to be, or by now is to stay, is left alone.
     """
+    if actor == ACTOR and (stop := hands.local_stop()):
+        return Tidied(host=point.host, name=point.name, trouble=f"stopped: {stop}")
     with hands.ledger.writing() as book:
-        trouble = restore_points.begin_removal(
+        trouble = rollbacks.waits_for_boot(book, point.host) or restore_points.begin_removal(
             book, point, actor=actor, only_due=actor == ACTOR, now=hands.clock()
         )
     if trouble:

@@ -83,9 +83,17 @@ def hosts_of(book: Session, plan: Plan, target: str) -> tuple[str, ...]:
 
 
 def case_of(
-    book: Session, plan: Plan, hosts: tuple[str, ...], *, requested_by: str, reason: str
+    book: Session,
+    plan: Plan,
+    hosts: tuple[str, ...],
+    *,
+    requested_by: str,
+    reason: str,
+    outside_window: bool = False,
 ) -> RollbackCase:
     """Return exactly what is asked for, so that it can be signed and found again."""
+    if not hosts:
+        raise PlanError("no host is named to be taken back", hint="empty is not every host")
     ids = {row.host: row.id for row in attempts.of_rollout(book, plan.rollout)}
     if missing := [name for name in hosts if name not in ids]:
         raise PlanError(f"{plan.rollout} has no attempt at {', '.join(missing)}")
@@ -96,6 +104,7 @@ def case_of(
         hosts=tuple(sorted(CaseHost(host=name, attempt_id=ids[name]) for name in hosts)),
         requested_by=requested_by,
         reason=reason,
+        outside_window=outside_window,
     )
 
 

@@ -3,15 +3,19 @@
 from wavemend.execution import drift
 from wavemend.execution.hands import Hands
 from wavemend.execution.looks import look_and_record
-from wavemend.hosts import Host
+from wavemend.hosts import Facts, Host
 from wavemend.ledger import attempts, rollbacks, rollouts
 from wavemend.ledger.rollouts import Lease
+from wavemend.ledger.tables import AttemptRow
 from wavemend.observations import Look
-from wavemend.outcomes import Outcome
+from wavemend.outcomes import Outcome, PackageOutcome
 from wavemend.packages import Target
 from wavemend.plans import Plan, PlannedWave
 from wavemend.rollout import GateNumbers, judge_gate
 from wavemend.steps.assess import Assessor, assess_look
+
+_LOOK_AGAIN_SECONDS = 15.0
+"""A host that was patched well is not doubted for one connection that broke."""
 
 
 def decide_gate(hands: Hands, lease: Lease, wave: PlannedWave) -> GateNumbers:
@@ -41,34 +45,65 @@ def close(hands: Hands, lease: Lease, plan: Plan, hosts: tuple[str, ...], reason
 
 
 def verify_host(hands: Hands, plan: Plan, host: Host, assessor: Assessor) -> tuple[Look, str]:
-    """Look at a host once more, after everything; say what is not as the rollout left it.
+    """Look at a host once more, after everything; say in one line what is not as it was left.
 
     What it still lacks is ranked and written too: from here on it is what is known of the host.
     """
+    with hands.ledger.reading() as book:
+        row = attempts.find(book, plan.digest, host.name)
     scan_id, seen = look_and_record(hands, host, purpose="verify", rollout_id=plan.rollout)
+    if seen.facts is None and row and row.outcome and Outcome(row.outcome).is_good:
+        hands.sleep(_LOOK_AGAIN_SECONDS)
+        scan_id, seen = look_and_record(hands, host, purpose="verify", rollout_id=plan.rollout)
     if seen.facts is None:
-        return seen, f"{seen.reason}: {seen.detail}"
+        # One line: what a host says must not read as the line of another one.
+        return seen, " ".join(f"{seen.reason}: {seen.detail}".split())
     assess_look(hands, assessor, host, scan_id, seen)
-    wrong = [
-        f"{target.name} is not {target.version}"
-        for target in _left_at(hands, plan, host.name)
-        if seen.facts.version_of(target.name, target.arch) != target.version
-    ]
-    if plan.host(host.name).repairs:
-        wrong += [f"half done: {defect}" for defect in seen.facts.defects]
-    return seen, ", ".join(wrong)
+    wrong = _differences(hands, plan, host.name, row, seen.facts)
+    return seen, " ".join(", ".join(wrong).split())
 
 
-def _left_at(hands: Hands, plan: Plan, host: str) -> tuple[Target, ...]:
-    """Return the versions a host was left at: the plan's, or the old ones if it was taken back."""
+def _differences(
+    hands: Hands, plan: Plan, host: str, row: AttemptRow | None, facts: Facts
+) -> list[str]:
+    wrong = []
+    for target, left in _left_at(hands, plan, host, row):
+        now = facts.version_of(target.name, target.arch)
+        if now not in {left, target.version}:
+            wrong.append(f"{target.name} is not {left or target.version}")
+    if plan.host(host).repairs:
+        wrong += [f"half done: {defect}" for defect in facts.defects]
+    evidence = attempts.evidence_of(row) if row and row.outcome == Outcome.PATCHED else None
+    kernels = {evidence.kernel_after, facts.newest_kernel} if evidence else set()
+    if evidence and evidence.kernel_after and facts.running_kernel not in kernels:
+        wrong.append(f"it runs {facts.running_kernel}, not {evidence.kernel_after} any more")
+    return wrong
+
+
+def _left_at(
+    hands: Hands, plan: Plan, host: str, row: AttemptRow | None
+) -> list[tuple[Target, str]]:
+    """Return what a host was to have and the versions it was left at, by its attempt or rollback.
+
+    A host that nothing was done to was left as it was. One that nobody saw after its change was to
+    be at its targets. What builds alone prove has no version.
+    """
     planned = plan.host(host)
     with hands.ledger.reading() as book:
-        row = attempts.find(book, plan.digest, host)
         back = rollbacks.newest_of(book, row.id) if row else None
-    if back is None or back.outcome != Outcome.ROLLED_BACK:
-        return planned.targets()
-    return tuple(
-        Target(name=package.name, arch=package.arch, version=package.installed)
-        for package in planned.packages
-        if package.installed  # what was new on the host may stay
-    )
+    if back is not None and back.outcome == Outcome.ROLLED_BACK:
+        return [
+            (Target(name=package.name, arch=package.arch, version=package.installed), "")
+            for package in planned.packages
+            if package.installed  # what was new on the host may stay
+        ]
+    results = attempts.packages_of(row) if row else ()
+    seen = {
+        (result.name, result.arch): result.after
+        for result in results
+        if result.after or result.outcome is PackageOutcome.INSTALLED
+    }
+    return [
+        (target, seen.get((target.name, target.arch), target.version))
+        for target in planned.targets()
+    ]

@@ -31,6 +31,9 @@ SAYS_NO: Mapping[str, tuple[bytes, ...]] = {
         b"no new privileges",
         b"account validation failure",
         b"is expired",
+        # sudo-rs has words of its own.
+        b"interactive authentication is required",
+        b"I'm afraid I can't do that",
     ),
     "doas": (
         b"Operation not permitted",

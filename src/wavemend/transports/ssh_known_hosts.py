@@ -24,8 +24,17 @@ KEY_TYPES = (
 )
 """Types of host keys that can be verified, best first."""
 
+OTHER_TYPES = frozenset(
+    {"ssh-dss", "sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com"}
+)
+"""Types that OpenSSH writes too, and no host is ever accepted with here."""
+
 CERT_AUTHORITY = "@cert-authority"
 REVOKED = "@revoked"
+
+
+class _OtherType(ValueError):
+    """A key of a type that is not verified here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +130,9 @@ def parse_known_hosts(text: str) -> KnownHosts:
         try:
             entries.append(_parse_line(stripped))
         except ValueError as error:
-            revokes = stripped.lower().startswith(REVOKED)
+            # A key of a type that is never accepted need not be revoked.
+            marked = stripped.lower().startswith(REVOKED)
+            revokes = marked and not isinstance(error, _OtherType)
             unreadable.append(UnreadableLine(number, str(error), revokes))
     plain: dict[str, tuple[int, ...]] = {}
     for place, entry in enumerate(entries):
@@ -179,7 +190,8 @@ def normal_key(text: str) -> str:
         raise ValueError("a key has the form `<type> <base64>`")
     kind, encoded = fields[0], fields[1]
     if kind not in KEY_TYPES:
-        raise ValueError(f"key type {kind} is not supported; known are {', '.join(KEY_TYPES)}")
+        fault = _OtherType if kind in OTHER_TYPES else ValueError
+        raise fault(f"key type {kind} is not supported; known are {', '.join(KEY_TYPES)}")
     blob = _decode(encoded)
     length = int.from_bytes(blob[:4], "big")
     if blob[4 : 4 + length] != kind.encode() or len(blob) <= 4 + length:

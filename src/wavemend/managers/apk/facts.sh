@@ -28,6 +28,7 @@ lock() {
     /^\/.*:$/ { n = split($0, part, "/"); pid = part[n - 1] }
     $NF == lock { print pid }' | sort -u | while IFS= read -r pid; do
     grep -q " WRITE *$pid " "$R/proc/locks" 2>/dev/null || continue
+    elsewhere "$pid" && continue
     printf '%s %s\n' "$pid" "$(first_line "$R/proc/$pid/comm")"
   done
 }

@@ -94,16 +94,14 @@ class AptManager:
     def apply_script(self, targets: Sequence[Target]) -> JobScript:
         """Return the job that brings exactly these targets in. Pure."""
         conffiles = self.options.conffiles
-        args = (self._restarts, _STAYS[conffiles], *transaction_argv(targets, conffiles))
-        return JobScript(text=script("apt", "apply.sh").decode(), args=args)
+        return self._job("apply.sh", _STAYS[conffiles], *transaction_argv(targets, conffiles))
 
     def undo_script(self, targets: Sequence[Target]) -> JobScript:
         """Return the job that takes packages back to exactly these older versions. Pure.
 
         Never by removing: a package that was new stays. Configuration files stay as they are.
         """
-        args = (self._restarts, _STAYS[Conffiles.KEEP], *undo_argv(targets))
-        return JobScript(text=script("apt", "apply.sh").decode(), args=args)
+        return self._job("apply.sh", _STAYS[Conffiles.KEEP], *undo_argv(targets))
 
     def repair_script(self) -> JobScript:
         """Return the job that configures what was unpacked, and unpacks again what was cut.
@@ -111,12 +109,13 @@ class AptManager:
         It brings in no other version and no other package. Exit status 0: nothing is left in
         between; 71: something is. A second look decides, as always.
         """
-        args = (self._restarts, *repair_argv())
-        return JobScript(text=script("apt", "repair.sh").decode(), args=args)
+        return self._job("repair.sh", *repair_argv())
 
-    @property
-    def _restarts(self) -> str:
-        return "a" if self.options.services is Services.RESTART else "l"
+    def _job(self, name: str, *args: str) -> JobScript:
+        parts = script("reading", "frame.sh"), script("apt", "changing.sh"), script("apt", name)
+        restarts = "a" if self.options.services is Services.RESTART else "l"
+        # The first two are the frame's: a job has no nonce and refreshes nothing.
+        return JobScript(text=b"".join(parts).decode(), args=("-", "0", restarts, *args))
 
     def end_trouble(self, status: int | None) -> str:
         """Say why an exit status is no good end; empty when it is one. Pure.

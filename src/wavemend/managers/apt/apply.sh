@@ -1,18 +1,13 @@
-# Bring packages to exact versions. Arguments: what needrestart does (l: list, a: restart), which
-# of two configuration files stays (old, new), and then apt-get's own arguments, all of them.
+# Bring packages to exact versions: comes after reading/frame.sh and changing.sh. Arguments: which of
+# two configuration files stays (old, new), and then apt-get's own arguments, all of them.
 # The exit status is apt-get's. Runs detached (execution/job_runner.sh): no terminal, no stdin.
-set -u
-export PATH="${PATH:-}:/usr/sbin:/sbin:/usr/bin:/bin" LC_ALL=C.UTF-8
-R="${WAVEMEND_ROOT:-}"
-# Nothing may ask.
-export DEBIAN_FRONTEND=noninteractive APT_LISTCHANGES_FRONTEND=none NEEDRESTART_MODE="$1"
-case $2 in
+case $1 in
   new) export UCF_FORCE_CONFFNEW=1 ;;
   *) export UCF_FORCE_CONFFOLD=1 ;;
 esac
-shift 2
-cd / || exit 1
+shift
 
+wait_for_downloads
 stamp=$(mktemp) || stamp=
 apt-get "$@" </dev/null
 rc=$?

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from wavemend.errors import HostAnswerInvalid
 from wavemend.hosts import Facts, Host, InstalledPackage, Repository
@@ -22,6 +23,10 @@ from wavemend.managers.reading.system import (
     read_system,
 )
 
+DPKG = "dpkg"
+INTERRUPTED = "interrupted"
+"""Status of dpkg when it was killed before it had written down the end of what it did."""
+
 REFRESH_TIMED_OUT = 124
 """timeout(1): the command was ended. Other exit statuses are apt-get's own."""
 
@@ -31,7 +36,9 @@ def build_facts(host: Host, sections: Mapping[str, Section], asked: Asked) -> Fa
     if missing := sorted({"packages", "upgrade", "lock", "rivals"} - set(sections)):
         raise HostAnswerInvalid(f"{host.name}: the answer lacks {', '.join(missing)}")
     system = read_system(host, sections, asked)
-    installed, broken, held = _packages(host.name, sections["packages"])
+    installed, broken, held = _packages(
+        host.name, sections["packages"], interrupted=_interrupted(sections)
+    )
     called = Installed(installed, system.arch)
     subscribed, trouble = behind_subscription(sections.get("esm"), called)
     withheld = (*pinned_away(lines_of(sections, "passed-over"), called), *subscribed)
@@ -57,10 +64,20 @@ def build_facts(host: Host, sections: Mapping[str, Section], asked: Asked) -> Fa
     return facts_of(system, software)
 
 
+def _interrupted(sections: Mapping[str, Section]) -> bool:
+    """True when a dpkg was killed before it had brought its last entries into its list."""
+    found = lines_of(sections, "interrupted")
+    return bool(found) and "running" not in found and not sections["lock"].lines
+
+
 def _packages(
-    host: str, section: Section
+    host: str, section: Section, *, interrupted: bool
 ) -> tuple[tuple[InstalledPackage, ...], tuple[InstalledPackage, ...], frozenset[tuple[str, str]]]:
-    """Return the whole packages, those in between, and the names on hold (dpkg's first letter)."""
+    """Return the whole packages, those in between, and the names on hold (dpkg's first letter).
+
+    `interrupted`: every package may be whole, and apt refuses all work until a repair all the same:
+    then dpkg itself is in between.
+    """
     if section.status != 0:
         said = "; ".join(section.errors[-3:])
         raise HostAnswerInvalid(f"{host}: dpkg-query ended with {section.status}: {said}")
@@ -87,6 +104,9 @@ def _packages(
             held.add((name, arch))
     if not whole:
         raise HostAnswerInvalid(f"{host}: dpkg knows no installed package")
+    if interrupted and not broken:
+        broken = [replace(package, status=INTERRUPTED) for package in whole if package.name == DPKG]
+        whole = [package for package in whole if package.name != DPKG]
     return _sorted(whole), _sorted(broken), frozenset(held)
 
 

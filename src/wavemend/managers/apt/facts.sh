@@ -120,9 +120,16 @@ reboot_required() {
 }
 
 stale_services() {
-  if command -v needrestart >/dev/null; then timeout -k 10 120 needrestart -b -r l
-  else replaced_files | sed 's/^/NEEDRESTART-SVC: /'  # less is seen, said in the same form
-  fi
+  # Without it, or where it fails, less is seen, said in the same form.
+  { command -v needrestart >/dev/null && timeout -k 10 120 needrestart -b -r l; } ||
+    replaced_files | sed 's/^/NEEDRESTART-SVC: /'
+}
+
+# Entries that a killed dpkg has not brought into its list: dpkg reads them, apt refuses to work on
+# them. Those of a running one are nobody's trouble.
+interrupted() {
+  ls "$R/var/lib/dpkg/updates" 2>/dev/null | grep -x '[0-9]*' || return 0
+  [ -z "$(dpkg_lock)" ] || echo running
 }
 
 dpkg_lock() { lock_holders /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock; }
@@ -155,6 +162,7 @@ fi
 # Early: who works on the host now may change what the rest says.
 section lock dpkg_lock
 section packages packages
+section interrupted interrupted
 
 section upgrade simulate upgrade
 all=$out

@@ -62,7 +62,8 @@ def reboot_reasons(
         reasons.append(f"kernel {running} runs, {newest} is installed")
     elif rebuilt := _rebuilt(running, build, installed):
         reasons.append(rebuilt)
-    return (*reasons, *_needrestart(needrestart, has_kernel_reason=len(reasons) > bool(flag)))
+    known = len(reasons) > bool(flag)
+    return (*reasons, *_needrestart(needrestart, newest, has_kernel_reason=known))
 
 
 def _rebuilt(running: str, build: str, installed: Iterable[InstalledPackage]) -> str:
@@ -77,16 +78,19 @@ def _rebuilt(running: str, build: str, installed: Iterable[InstalledPackage]) ->
     return ""
 
 
-def _needrestart(lines: Sequence[str], *, has_kernel_reason: bool) -> tuple[str, ...]:
+def _needrestart(lines: Sequence[str], newest: str, *, has_kernel_reason: bool) -> tuple[str, ...]:
     values: dict[str, list[str]] = {}
     for line in lines:
         key, colon, value = line.partition(": ")
         if colon and key.startswith("NEEDRESTART-"):
             values.setdefault(key.removeprefix("NEEDRESTART-"), []).append(value.strip())
     reasons = []
+    current, expected = (values.get(key, ["?"])[-1] for key in ("KCUR", "KEXP"))
+    # needrestart compares across flavours. Where the running one has a kernel of its own, a reboot
+    # starts that one again, and needrestart would go on asking.
+    foreign = bool(newest) and "KEXP" in values and flavour_of(expected) != flavour_of(newest)
     # 2: a compatible newer kernel waits; 3: a newer version does (needrestart's batch mode).
-    if not has_kernel_reason and values.get("KSTA", [""])[-1] in {"2", "3"}:
-        current, expected = (values.get(key, ["?"])[-1] for key in ("KCUR", "KEXP"))
+    if not (has_kernel_reason or foreign) and values.get("KSTA", [""])[-1] in {"2", "3"}:
         reasons.append(f"needrestart: kernel {current} runs, {expected} is expected")
     if services := sorted(set(values.get("SVC", ()))):
         reasons.append(f"services still run replaced files: {', '.join(services)}")

@@ -1,12 +1,7 @@
-# Finish or mend what an earlier transaction left in between, and change nothing else. Arguments:
-# what needrestart does, and then apt-get's own arguments up to the operation.
+# Finish or mend what an earlier transaction left in between, and change nothing else: comes after
+# reading/frame.sh and changing.sh. Arguments: apt-get's own, up to the operation.
 # Exit status: 0 when dpkg finds nothing left in between, 71 when it does: no status of apt-get's.
-set -u
-export PATH="${PATH:-}:/usr/sbin:/sbin:/usr/bin:/bin" LC_ALL=C.UTF-8
-export DEBIAN_FRONTEND=noninteractive APT_LISTCHANGES_FRONTEND=none NEEDRESTART_MODE="$1"
 export UCF_FORCE_CONFFOLD=1
-shift
-cd / || exit 1
 
 # What was unpacked is configured. dpkg waits for nobody: exit status 2 is a lock that another
 # process holds, or something that trying again does not mend either.
@@ -29,6 +24,7 @@ if [ -n "$words" ]; then
   more=$(apt-get -s "$@" --reinstall install -- $words </dev/null |
     sed -n 's/^\(Inst\|Remv\|Purg\) \([^ :]*\).*/\2/p' | grep -vxF "$names")
   if [ -z "$more" ]; then
+    wait_for_downloads
     apt-get "$@" --reinstall install -- $words </dev/null
   else
     printf 'wavemend-beyond to unpack %s again, apt-get would also change %s\n' $names "$more"

@@ -47,7 +47,11 @@ _REAL = (
 _CONFFILES = {
     # `confdef` takes the package's default where there is one, which is to keep an edited file.
     Conffiles.KEEP: ("-oDpkg::Options::=--force-confdef", "-oDpkg::Options::=--force-confold"),
-    Conffiles.REPLACE: ("-oDpkg::Options::=--force-confnew",),
+    # The host's own configuration may force it as well, and it comes before every other.
+    Conffiles.REPLACE: (
+        "-oDpkg::Options::=--refuse-confdef",
+        "-oDpkg::Options::=--force-confnew",
+    ),
 }
 """The file that loses is laid beside the other, as `.dpkg-dist` or `.dpkg-old`."""
 

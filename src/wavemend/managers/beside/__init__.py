@@ -159,6 +159,8 @@ def joined(jobs: Sequence[JobScript]) -> JobScript:
     texts, args = [], list[str]()
     for job in jobs:
         own = " ".join(f'"${{{len(args) + place}}}"' for place in range(1, len(job.args) + 1))
-        texts.append(f"(\nset -- {own}\n{job.text}\n) || exit\n")
+        good = " | ".join(map(str, (0, *job.also_good)))
+        after = f"rc=$?\ncase $rc in {good}) ;; *) exit $rc ;; esac\n"
+        texts.append(f"(\nset -- {own}\n{job.text}\n)\n{after}")
         args += job.args
     return JobScript(text="".join(texts), args=tuple(args))

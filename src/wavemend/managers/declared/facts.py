@@ -87,7 +87,10 @@ def build_facts(
         installed=tuple(_package(row.name, row.version) for row in installed),
         pending=pending,
         held=(),
-        broken=_broken(declaration, installed, answers),
+        broken=(
+            *_broken(declaration, installed, answers),
+            *_unknown(declaration, running_troubles),
+        ),
         newest_kernel="",
         reboot_reasons=(*restarts, *lines_of(visit.sections, "restart")),
         lock_holder="",
@@ -164,7 +167,14 @@ def _restarts(
         if versions.get(row.name, row.version) != row.version
     ]
     missing = () if read.rows or read.troubles else ("running: it lists nothing",)
-    return tuple(sorted(reasons)), (*read.troubles, *missing)
+    strange = sorted({row.name for row in read.rows} - set(versions))
+    unknown = tuple(f"running: {name} is none of the installed items" for name in strange)
+    return tuple(sorted(reasons)), (*read.troubles, *missing, *unknown)
+
+
+def _unknown(declaration: Declaration, troubles: Sequence[str]) -> tuple[InstalledPackage, ...]:
+    """Return why nobody can say what runs: a change after which that is so has not succeeded."""
+    return tuple(_package(declaration.name, "", trouble) for trouble in troubles)
 
 
 def _broken(

@@ -17,7 +17,7 @@ missing() {
 
 # Entries that a cut-off transaction left without their description or list of files.
 half() {
-  for entry in "$db"/local/*/; do
+  for entry in "$db"/local/*/ "$aside"/*/; do
     [ -s "$entry/desc" ] && [ -e "$entry/files" ] || [ ! -d "$entry" ] || basename "$entry"
   done
 }

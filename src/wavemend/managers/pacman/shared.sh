@@ -10,6 +10,7 @@ R="${WAVEMEND_ROOT:-}"
 cd / || exit 1
 db=$(pacman-conf DBPath) && db="${db%/}"
 copy="$R/var/cache/wavemend/pacman"
+aside="$db/wavemend-unfinished" # entries that a repair has in hand
 
 # Reads the installed packages and writes only the copy, under the copy's own lock.
 offers() { ${limit:-} pacman --noconfirm --color never --dbpath "$copy" --logfile /dev/null "$@"; }

@@ -33,7 +33,11 @@ finish() {
     "$answer" "$N" "$(date +%s.%N)" "$N" "$N"
 }
 
-first_line() { IFS= read -r line <"$1" 2>/dev/null && printf '%s' "$line"; }
+# Also where the file's only line has no end.
+first_line() {
+  line=
+  IFS= read -r line 2>/dev/null <"$1" || [ -n "$line" ] && printf '%s' "$line"
+}
 
 # `package_arch` is the manager's own: what it calls this host's architecture.
 host() {
@@ -59,6 +63,12 @@ space() {
   done
 }
 
+# A container's process: its files are not this host's, even where their names are the same. The
+# kernel's own view of it, where there is one, has another numbering of processes than ours.
+elsewhere() {
+  [ -e "$R/proc/$1/ns/pid" ] && ! [ "$R/proc/$1/ns/pid" -ef "$R/proc/self/ns/pid" ]
+}
+
 # Who holds a lock on one of these files. A process holds it when it has the file open *and* the
 # kernel lists a lock of it. The inode in /proc/locks is not compared: on an overlay root it is
 # another one than the file shows.
@@ -69,6 +79,7 @@ lock_holders() {
     pid=${link#"$R/proc/"}
     pid=${pid%%/*}
     grep -q " WRITE *$pid " "$R/proc/locks" 2>/dev/null || continue
+    elsewhere "$pid" && continue
     printf '%s %s\n' "$pid" "$(first_line "$R/proc/$pid/comm")"
   done
 }
@@ -77,7 +88,13 @@ users() { command -v who >/dev/null || return 0; who; }
 
 inhibitors() {
   [ -d "$R/run/systemd/system" ] && command -v systemd-inhibit >/dev/null || return 0
-  timeout -k 5 20 systemd-inhibit --list --no-pager
+  timeout -k 5 20 systemd-inhibit --list --no-pager && return 0
+  # Nobody answered: what logind wrote down, in the same order.
+  for file in "$R"/run/systemd/inhibit/*; do
+    [ -f "$file" ] || continue # beside each one lies a pipe
+    awk -F= '{ told[$1] = substr($0, length($1) + 2) }
+      END { print told["WHO"], told["WHAT"], told["WHY"], told["MODE"] }' "$file"
+  done
 }
 
 shutdown_scheduled() {
@@ -91,12 +108,16 @@ own_journal() {
   tail -n 60 "$R/var/lib/wavemend/journal" | sed -n 's/^begin //p' | tail -n 20
 }
 
-# Services, or else programs, that still run libraries which are not there any more; one a line.
+# Services, or else programs, that still run libraries or a program of their own which are not there
+# any more; one a line. A person's session keeps what it began with until its end, and is no service.
 replaced_files() {
-  grep -lE '\.so[.0-9]* \(deleted\)$' "$R"/proc/[0-9]*/maps 2>/dev/null |
+  grep -lE '\.so[.0-9]* \(deleted\)$|r-x. .* /(usr|s?bin|lib[0-9]*|opt)/.* \(deleted\)$' \
+    "$R"/proc/[0-9]*/maps 2>/dev/null |
     while IFS= read -r maps; do
       pid=${maps#"$R/proc/"}
       pid=${pid%%/*}
+      elsewhere "$pid" && continue
+      ! grep -q '/session-[^/]*\.scope$' "$R/proc/$pid/cgroup" 2>/dev/null || continue
       unit=$(sed -n 's,.*/\([^/]*\.service\)$,\1,p' "$R/proc/$pid/cgroup" 2>/dev/null | head -n 1)
       printf '%s\n' "${unit:-$(first_line "$R/proc/$pid/comm")}"
     done | sort -u

@@ -1,7 +1,7 @@
 """What any Linux host is asked, whatever its package manager: see frame.sh. Pure."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
@@ -87,6 +87,8 @@ def read_system(host: Host, sections: Mapping[str, Section], asked: Asked) -> Sy
     if missing := sorted({"host", "os-release", "space", "end"} - set(sections)):
         raise HostAnswerInvalid(f"{host.name}: the answer lacks {', '.join(missing)}")
     values = host_values(sections)
+    if not values.get("boot_id"):  # none would read as another one: as a restart that happened
+        raise HostAnswerInvalid(f"{host.name}: it does not say which boot it is in")
     release = _os_release(sections["os-release"].lines)
     return System(
         host=host.name,
@@ -142,18 +144,45 @@ def begun_attempts(lines: Sequence[str]) -> tuple[BegunAttempt, ...]:
 
 
 def _users(lines: Sequence[str]) -> tuple[str, ...]:
-    """Return who(1)'s first two words, `root pts/0`: a name may be logged in more than once."""
-    return tuple(sorted({" ".join(line.split()[:2]) for line in lines if line.split()}))
+    """Return name and line of who(1), `root pts/0`: a name may be logged in more than once.
+
+    Where who asks systemd it lists `root sshd` for a command over SSH, such as this very question,
+    and `root sshd pts/0` for a person's terminal.
+    """
+    found = set()
+    for words in map(str.split, lines):
+        if words[1:2] == ["sshd"]:
+            del words[1]
+            if not "".join(words[1:2]).startswith("pts/"):
+                continue
+        found.add(" ".join(words[:2]))
+    return tuple(sorted(found))
 
 
 def _inhibitors(lines: Sequence[str]) -> tuple[str, ...]:
     """Return what blocks a shutdown; `delay` inhibitors only ask for seconds, and are none."""
-    found = []
-    for line in lines:
-        words = line.split()
-        if words and words[-1] == "block" and any("shutdown" in word.split(":") for word in words):
-            found.append(f"{words[0]}: {' '.join(words[1:-1])}")
+    found = (
+        f"{words[0]}: {' '.join(words[1:-1])}"
+        for words in _rows_of_inhibitors(lines)
+        if words and words[-1] == "block" and any("shutdown" in word.split(":") for word in words)
+    )
     return tuple(sorted(found))
+
+
+_OF_AN_INHIBITOR = re.compile(r" *(?P<key>Who|What|Why|Mode): (?P<value>.*)")
+
+
+def _rows_of_inhibitors(lines: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Yield the words of each inhibitor, its mode last: before systemd 240 each was four lines."""
+    told: dict[str, str] = {}
+    for line in lines:
+        if found := _OF_AN_INHIBITOR.fullmatch(line):
+            told[found["key"]] = found["value"]
+            if found["key"] == "Mode":
+                yield " ".join(told.values()).split()
+                told = {}
+        else:
+            yield line.split()
 
 
 def _scheduled(lines: Sequence[str]) -> str:

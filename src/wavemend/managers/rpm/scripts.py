@@ -1,6 +1,6 @@
 """The shell texts of a manager above RPM, put together and run: to look, to rehearse, as a job."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from wavemend.errors import HostAnswerInvalid
@@ -53,12 +53,18 @@ def rehearsal(
     return sections["rehearsal"]
 
 
-def job(options: ManagerOptions, parts: Sequence[str], words: Sequence[str] = ()) -> JobScript:
+def job(
+    options: ManagerOptions,
+    parts: Sequence[str],
+    words: Sequence[str] = (),
+    *,
+    also_good: Iterable[int] = (),
+) -> JobScript:
     """Return a detached job: what all share, then the manager's own texts. Pure."""
     text = _text(FRAME, SOFTWARE, _CHANGING, *parts).decode()
     # The first two are the frame's: a job has no nonce and refreshes nothing.
     args = ("-", "0", options.conffiles.value, options.services.value, *words)
-    return JobScript(text=text, args=args)
+    return JobScript(text=text, args=args, also_good=tuple(sorted(also_good)))
 
 
 def _text(*parts: str) -> bytes:

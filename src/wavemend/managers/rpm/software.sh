@@ -10,11 +10,25 @@ packages() {
   rpm -qa --qf "%{NAME}\t%|EPOCH?{%{EPOCH}:}|%{VERSION}-%{RELEASE}\t%{ARCH}\t%{SOURCERPM}\t%{INSTALLTIME}\t$module\n"
 }
 
+# What the host's configuration lets lie side by side, besides what every host does.
+declared_beside() (
+  set +f
+  cat "$R"/etc/dnf/libdnf5.conf.d/*.conf "$R"/etc/dnf/dnf.conf "$R"/etc/yum.conf \
+    "$R"/etc/zypp/zypp.conf 2>/dev/null | awk '
+    /^[ \t]*(#|$)/ { next }
+    /^[^ \t]/ { on = /^(installonlypkgs|multiversion)[ \t]*=/; sub(/^[^=]*=/, "") }
+    on'
+  sed 's/#.*//' "$R"/etc/zypp/multiversion.d/* 2>/dev/null
+)
+
 # Packages of which several versions lie side by side on purpose.
 install_only() {
-  for what in 'installonlypkg(kernel)' 'installonlypkg(kernel-module)' 'installonlypkg(vm)' \
-    'multiversion(kernel)'; do
-    rpm -q --qf '%{NAME}\n' --whatprovides "$what"
+  {
+    printf '%s\n' 'installonlypkg(kernel)' 'installonlypkg(kernel-module)' 'installonlypkg(vm)' \
+      'multiversion(kernel)'
+    declared_beside | tr -s ' \t,' '\n' | sed 's/^provides://'
+  } | sed '/^$/d' | sort -u | while IFS= read -r what; do
+    rpm -q --qf '%{NAME}\n' --whatprovides "$what" </dev/null
   done | sed '/ /d' | sort -u
 }
 

@@ -79,7 +79,9 @@ class ZypperManager:
 
     def apply_script(self, targets: Sequence[Target]) -> JobScript:
         """Return the job that brings exactly these targets in. Pure."""
-        return scripts.job(self.options, _APPLY, ("newer", *_words(targets)))
+        return scripts.job(
+            self.options, _APPLY, ("newer", *_words(targets)), also_good=GOOD - {SUCCESS}
+        )
 
     def undo_script(self, targets: Sequence[Target]) -> JobScript:
         """Return the job that takes packages back to exactly these older versions. Pure.
@@ -87,7 +89,7 @@ class ZypperManager:
         Kernels stay as they are, see `without_kernels`; packages that were new stay too.
         """
         words = _words(without_kernels(targets))
-        return scripts.job(self.options, _APPLY, ("older", *words))
+        return scripts.job(self.options, _APPLY, ("older", *words), also_good=GOOD - {SUCCESS})
 
     def repair_script(self) -> JobScript:
         """Return the job that finishes a cut transaction; see rpm/repair.sh for what it does."""

@@ -32,7 +32,7 @@ from wavemend.ledger.assessments import (
     record_assessment,
 )
 from wavemend.ledger.migrate import config
-from wavemend.ledger.scans import record_look
+from wavemend.ledger.scans import judged_looks, record_look
 from wavemend.ledger.sorting import sortable, unsortable
 from wavemend.ledger.store import Ledger, open_ledger
 from wavemend.observations import Assessment, FeedDay, Look, Ranked, Sighting
@@ -77,10 +77,12 @@ def clocks(book: Session) -> dict[str, datetime]:
     return {number: seen.at for number, seen in first_seen(book, "web1").items()}
 
 
-def look_at(ledger: Ledger, at: datetime, host: Host = WEB1) -> int:
+def look_at(
+    ledger: Ledger, at: datetime, host: Host = WEB1, *, purpose: str = "scan", rollout: str = ""
+) -> int:
     with ledger.writing() as book:
         seen = Look(host=host.name, at=at, facts=facts(host.name))
-        return record_look(book, host, seen, purpose="scan")
+        return record_look(book, host, seen, purpose=purpose, rollout_id=rollout)
 
 
 def judge(
@@ -449,3 +451,23 @@ def test_a_host_whose_last_look_found_nothing_has_nothing_open_after_the_upgrade
         then = assessment_at(book, "web1", as_of=MARCH_5)
         assert then is not None
         assert len(then.ranked) == 1
+
+
+def test_a_rollouts_judged_looks_are_its_own_and_the_newest_of_each_host(ledger: Ledger) -> None:
+    def judged_of(rollout: str) -> dict[str, tuple[int, int]]:
+        with ledger.reading() as book:
+            return judged_looks(book, rollout, purpose="preflight")
+
+    old = look_at(ledger, MARCH_1, purpose="preflight", rollout="r-1")
+    judge(ledger, old, MARCH_1, MARCH_1, ranked(finding(), MARCH_1))
+    for purpose, rollout in (("verify", "r-1"), ("preflight", "r-2")):
+        scan = look_at(ledger, MARCH_2, purpose=purpose, rollout=rollout)
+        judge(ledger, scan, MARCH_2, MARCH_2)
+    assert judged_of("r-1") == {"web1": (old, 1)}
+
+    new = look_at(ledger, MARCH_5, purpose="preflight", rollout="r-1")
+    assert judged_of("r-1") == {}, "its newest look was not judged"
+
+    judge(ledger, new, MARCH_5, MARCH_5)
+    judge(ledger, new, MARCH_5, MARCH_9, ranked(finding(), MARCH_9))
+    assert judged_of("r-1") == {"web1": (new, 0)}, "as it was judged first"

@@ -8,6 +8,7 @@ from sqlmodel import Session, col, func, select
 from wavemend.documents import from_document, sha256, to_document
 from wavemend.fleet import Fleet, fleet_from_document
 from wavemend.hosts import Facts, Host
+from wavemend.ledger.judgement_tables import AssessmentRow
 from wavemend.ledger.tables import (
     FleetRevision,
     HostScan,
@@ -81,6 +82,26 @@ def played_hosts(session: Session, rollout_id: str) -> frozenset[str]:
         for host, facts in session.exec(query)
         if facts and b'"simulated":true' in zlib.decompress(facts)
     )
+
+
+def judged_looks(session: Session, rollout_id: str, *, purpose: str) -> dict[str, tuple[int, int]]:
+    """Return by host the id of its newest look of that purpose, and how many findings it gave.
+
+    As it was judged first; hosts whose newest look was not judged are not among them. Nothing of a
+    look or a judgement is read, so it costs the same for one host and for ten thousand.
+    """
+    newest = (
+        select(func.max(HostScan.id))
+        .where(HostScan.rollout_id == rollout_id, HostScan.purpose == purpose)
+        .group_by(HostScan.host)
+    )
+    query = (
+        select(HostScan.host, AssessmentRow.scan_id, AssessmentRow.findings)
+        .join(AssessmentRow, col(AssessmentRow.scan_id) == col(HostScan.id))
+        .where(col(HostScan.id).in_(newest))
+        .order_by(col(AssessmentRow.id).desc())
+    )
+    return {host: (scan_id, findings) for host, scan_id, findings in session.exec(query)}
 
 
 def newest_seen_look(

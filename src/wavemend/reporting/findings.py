@@ -17,9 +17,12 @@ def findings_report(source: Source) -> FindingsReport:
     Those of hosts that the plan had to leave out count too: they are as open as before.
     """
     rows: list[tuple[Ranked, bool]] = []
-    for host, before in source.judged_before.items():
+    for host in source.plan.expected() if source.plan else ():
+        # Who is not among them was not seen; an open question names it.
+        scan_id, findings = source.judged_before.get(host, (0, 0))
+        before = assessment_of_scan(source.book, scan_id) if findings else None
         if before is None:
-            continue  # an open question names it
+            continue
         closed = closed_by(before, _verified(source, host))
         rows += [(ranked, ranked.finding.id in closed) for ranked in before.ranked]
     rows.sort(key=lambda item: (_is_done(*item), item[0].priority.order, item[0].finding.host))

@@ -70,7 +70,8 @@ def open_questions(source: Source) -> tuple[str, ...]:
     step = source.step("verified")
     if step and step.detail:
         questions += [f"at the last look: {line}" for line in step.detail.splitlines()]
-    unseen = [host for host, before in source.judged_before.items() if before is None]
+    expected = source.plan.expected() if source.plan else ()
+    unseen = [host for host in expected if host not in source.judged_before]
     # Restarts and repairs ask no feed: there nobody is judged, and no finding is counted.
     if unseen and source.row.kind in {RolloutKind.PATCH, RolloutKind.EMERGENCY}:
         questions.append(

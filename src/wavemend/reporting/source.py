@@ -9,14 +9,12 @@ from sqlmodel import Session
 from wavemend.fleet import Fleet
 from wavemend.hosts import Host
 from wavemend.ledger import attempts, rollbacks, rollouts
-from wavemend.ledger.assessments import assessment_of_scan
 from wavemend.ledger.care_tables import RollbackRow
-from wavemend.ledger.scans import newest_look, played_hosts
+from wavemend.ledger.scans import judged_looks, played_hosts
 from wavemend.ledger.tables import (
     RolloutRow,
     StepRow,
 )
-from wavemend.observations import Assessment
 from wavemend.plans import Plan
 
 
@@ -31,7 +29,9 @@ class Source:
         self.plan: Plan | None = rollouts.read_plan(book, rollout_id)
         self.attempts = {row.host: row for row in attempts.of_rollout(book, rollout_id)}
         self.view = rollouts.read_view(book, rollout_id)
-        self._rollbacks = rollbacks.of_rollout(book, rollout_id)
+        self._rollbacks: dict[str, list[RollbackRow]] = {}
+        for row in rollbacks.of_rollout(book, rollout_id):
+            self._rollbacks.setdefault(row.attempt_id, []).append(row)
 
     @cached_property
     def declared(self) -> Mapping[str, Host]:
@@ -46,16 +46,12 @@ class Source:
 
     def rollbacks_of(self, attempt_id: str) -> tuple[RollbackRow, ...]:
         """Return all rollbacks of an attempt, oldest first."""
-        return tuple(row for row in self._rollbacks if row.attempt_id == attempt_id)
+        return tuple(self._rollbacks.get(attempt_id, ()))
 
     @cached_property
-    def judged_before(self) -> Mapping[str, Assessment | None]:
-        """How every expected host was judged before the rollout; None: it was not seen."""
-        judged: dict[str, Assessment | None] = {}
-        for host in self.plan.expected() if self.plan else ():
-            found = newest_look(self.book, host, purpose="preflight", rollout_id=self.row.id)
-            judged[host] = assessment_of_scan(self.book, found[0]) if found else None
-        return judged
+    def judged_before(self) -> Mapping[str, tuple[int, int]]:
+        """Of the hosts that were judged before the rollout, which look it was, and its findings."""
+        return judged_looks(self.book, self.row.id, purpose="preflight")
 
     @cached_property
     def last_look_differences(self) -> Mapping[str, str]:

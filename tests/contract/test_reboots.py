@@ -223,8 +223,11 @@ def test_a_host_that_stays_in_its_new_boot_for_its_time_is_patched(site: Site) -
     steady = slow(site)
     manners(steady, stable_for=timedelta(minutes=2))
 
+    began = time.monotonic()
     assert steady.attempt() is Outcome.PATCHED
-    assert steady.leapt >= 120
+    # Its controller's time is ours and the naps: on a busy machine looks take seconds too.
+    assert steady.leapt + time.monotonic() - began >= 120
+    assert steady.leapt > 60
 
 
 def test_a_host_that_goes_away_within_its_time_and_stays_away_is_unreachable(site: Site) -> None:

@@ -20,6 +20,8 @@ from tests.contract.attempt_bench import Bench
 from tests.contract.local_root import LocalRoot
 from tests.contract.point_bench import Points
 from wavemend.errors import HostUnreachable, LedgerError
+from wavemend.execution.hands import Hands
+from wavemend.execution.looks import LOCK_SECONDS
 from wavemend.hosts import Facts, Host
 from wavemend.ledger import audit
 from wavemend.ledger.care_tables import ReadinessRow
@@ -31,11 +33,13 @@ from wavemend.ledger.readiness import (
     record_readiness,
 )
 from wavemend.ledger.rollouts import turn_switch
+from wavemend.ledger.scans import newest_look
 from wavemend.managers.apt import AptManager
 from wavemend.policy.care import Unready
 from wavemend.power_on import magic_packet, wake
-from wavemend.readiness import Check, GroupAnswer, Problem, Readiness, group_answer
-from wavemend.steps.readiness import LOCK_SECONDS, check_host, until_ready
+from wavemend.readiness import Check, GroupAnswer, Problem, Readiness, group_answer, judge_look
+from wavemend.steps.preflight import preflight_host
+from wavemend.steps.readiness import check_host, until_ready
 from wavemend.testing.simulated.catalogue import new_catalogue
 from wavemend.testing.simulated.machine import Machine
 from wavemend.testing.simulated.spec import HostSpec
@@ -230,6 +234,25 @@ class Busy(AptManager):
 def test_a_timer_that_is_at_work_for_seconds_makes_no_host_unready(
     place: Place, looks: int, ready: bool
 ) -> None:
+    hands, naps = busy(place, looks)
+    found = check_host(hands, place.bench.host, place.bench.profile, place.occasion, deep=False)
+    assert found.ready == ready
+    assert [problem.check for problem in found.problems] == ([] if ready else [Check.LOCK])
+    assert sum(naps) <= LOCK_SECONDS
+
+
+@pytest.mark.parametrize(("looks", "ready"), [(2, True), (10**6, False)])
+def test_nor_does_it_keep_a_host_out_of_the_plan(place: Place, looks: int, ready: bool) -> None:
+    hands, naps = busy(place, looks)
+    seen = preflight_host(hands, place.bench.host, "r-1")
+    assert judge_look(seen).ready == ready
+    assert sum(naps) <= LOCK_SECONDS
+    with place.bench.ledger.reading() as book:
+        assert newest_look(book, "web1", purpose="preflight", rollout_id="r-1") is not None
+
+
+def busy(place: Place, looks: int) -> tuple[Hands, list[float]]:
+    """Return the hands for a host that is in use for so many looks, and the naps they take."""
     Busy.looks, ticks, naps = looks, itertools.count(step=10), list[float]()
     hands = replace(
         place.bench.hands(),
@@ -237,10 +260,7 @@ def test_a_timer_that_is_at_work_for_seconds_makes_no_host_unready(
         monotonic=lambda: next(ticks),
         sleep=naps.append,
     )
-    found = check_host(hands, place.bench.host, place.bench.profile, place.occasion, deep=False)
-    assert found.ready == ready
-    assert [problem.check for problem in found.problems] == ([] if ready else [Check.LOCK])
-    assert sum(naps) <= LOCK_SECONDS
+    return hands, naps
 
 
 def test_a_wake_on_lan_frame_reaches_who_listens() -> None:

@@ -13,6 +13,12 @@ LOOK_SECONDS = 120.0
 REFRESH_SECONDS = 420.0
 """With a refreshed package index: bounded by the manager at 5 minutes, then the facts."""
 
+LOCK_SECONDS = 90.0
+"""How long somebody else may use the package manager: a timer that renews an index takes seconds,
+and they must not decide over a host's night, nor over a whole group's."""
+
+_LOCK_AGAIN_SECONDS = 10.0
+
 _ONCE_MORE = frozenset({ConnectionLost.reason, HostSilent.reason})
 
 
@@ -57,6 +63,24 @@ def look_and_record(
     seen = look(hands, host, refresh=refresh)
     with hands.ledger.writing() as book:
         return record_look(book, host, seen, purpose=purpose, rollout_id=rollout_id), seen
+
+
+def past_lock(
+    hands: Hands, host: Host, seen: Look, *, purpose: str, rollout_id: str = "", refresh: bool
+) -> Look:
+    """Look again while somebody uses the host's package manager, for a bounded time."""
+    until = hands.monotonic() + LOCK_SECONDS
+    while (
+        seen.facts is not None
+        and seen.facts.lock_holder
+        and not seen.facts.has_dead_lock
+        and hands.monotonic() < until
+    ):
+        hands.sleep(_LOCK_AGAIN_SECONDS)
+        _, seen = look_and_record(
+            hands, host, purpose=purpose, rollout_id=rollout_id, refresh=refresh
+        )
+    return seen
 
 
 def _failed(hands: Hands, host: Host, error: TransportError) -> Look:

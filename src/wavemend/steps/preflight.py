@@ -1,7 +1,7 @@
 """Before the plan: look at every host of the selection, with a fresh package index."""
 
 from wavemend.execution.hands import Hands
-from wavemend.execution.looks import look_and_record
+from wavemend.execution.looks import look_and_record, past_lock
 from wavemend.hosts import Host
 from wavemend.ledger.scans import newest_look
 from wavemend.observations import Look
@@ -13,5 +13,6 @@ def preflight_host(hands: Hands, host: Host, rollout_id: str) -> Look:
         found = newest_look(book, host.name, purpose="preflight", rollout_id=rollout_id)
     if found is not None and found[1].facts is not None:
         return found[1]
-    _, seen = look_and_record(hands, host, purpose="preflight", rollout_id=rollout_id, refresh=True)
-    return seen
+    purpose = "preflight"
+    _, seen = look_and_record(hands, host, purpose=purpose, rollout_id=rollout_id, refresh=True)
+    return past_lock(hands, host, seen, purpose=purpose, rollout_id=rollout_id, refresh=True)

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from wavemend.errors import PlanError, TransportError
 from wavemend.execution.hands import Hands
-from wavemend.execution.looks import look, look_and_record, seconds_of
+from wavemend.execution.looks import look, look_and_record, past_lock, seconds_of
 from wavemend.execution.restore_points import asking, snapshotter
 from wavemend.fleet import RolloutKind
 from wavemend.hosts import Facts, Host
@@ -30,10 +30,6 @@ REHEARSE_SECONDS = 180.0
 
 BOOT_SECONDS = 420.0
 """A server's firmware alone may take five minutes; a virtual machine is there in one."""
-
-LOCK_SECONDS = 90.0
-"""How long somebody else may use the package manager: a timer that renews an index takes seconds,
-and they must not decide over a whole group."""
 
 _LOOK_AGAIN_SECONDS = 10.0
 
@@ -66,7 +62,7 @@ def check_host(
         if not asked:
             seen = _wait_for(hands, host, purpose)
             asked = "" if seen.facts else "it was told to switch on and does not answer"
-    seen = _past_lock(hands, host, purpose, seen, refresh=deep)
+    seen = past_lock(hands, host, seen, purpose=purpose, refresh=deep)
     installs = kind not in NO_OBSTACLE
     rehearsal = _rehearsal(hands, host, seen.facts) if deep and installs else None
     with hands.ledger.reading() as book:
@@ -130,20 +126,6 @@ def _wait_for(hands: Hands, host: Host, purpose: str) -> Look:
             break
     with hands.ledger.writing() as book:
         record_look(book, host, seen, purpose=purpose)
-    return seen
-
-
-def _past_lock(hands: Hands, host: Host, purpose: str, seen: Look, *, refresh: bool) -> Look:
-    """Look again while somebody uses the host's package manager, for a bounded time."""
-    until = hands.monotonic() + LOCK_SECONDS
-    while (
-        seen.facts is not None
-        and seen.facts.lock_holder
-        and not seen.facts.has_dead_lock
-        and hands.monotonic() < until
-    ):
-        hands.sleep(_LOOK_AGAIN_SECONDS)
-        _, seen = look_and_record(hands, host, purpose=purpose, refresh=refresh)
     return seen
 
 

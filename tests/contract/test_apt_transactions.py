@@ -270,7 +270,7 @@ def test_the_script_holds_no_data_and_is_the_same_for_every_plan() -> None:
 
 APT_GET = """\
 #!/bin/sh
-[ "$1" != -s ] || exit 0
+if [ "$1" = -s ]; then cat "$WAVEMEND_ROOT/simulation" 2>/dev/null; exit 0; fi
 printf '%s\\n' "$@" >"$WAVEMEND_ROOT/argv"
 env >"$WAVEMEND_ROOT/env"
 cat >"$WAVEMEND_ROOT/stdin"
@@ -357,6 +357,7 @@ def test_a_dpkg_that_was_killed_at_its_very_end_is_seen_and_not_called_whole(
         (host.bin / name).chmod(0o755)
     files = {
         "proc/uptime": "100.0 1.0\n",
+        "proc/sys/kernel/random/boot_id": "b-1\n",
         "proc/77/comm": "dpkg\n",
         "proc/locks": "1: POSIX  ADVISORY  WRITE 77 00:01:1 0 EOF\n",
         "etc/os-release": "ID=debian\n",
@@ -419,6 +420,38 @@ def test_apt_get_gets_exactly_the_arguments_no_stdin_and_a_quiet_environment(
         "LC_ALL=C.UTF-8",
     ):
         assert setting in environment
+
+
+STEPS = "Inst foo [1] (2 lab:stable [amd64]) []\nInst zip (3.0-13 lab:stable [amd64])\n"
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "Inst bar (1 lab:stable [amd64])",
+        "Inst foo:i386 [1] (2 lab:stable [i386])",
+        "Inst zip [3.0-13] (3.0-14 lab:stable [amd64])",
+        "Remv bar [1]",
+        "Purg bar [1]",
+        "Inst in a form of another apt",
+    ],
+)
+def test_what_came_between_the_rehearsal_and_the_change_is_not_done(
+    host: LocalRoot, more: str
+) -> None:
+    targets = [target("foo", "2", "amd64"), target("zip", "3.0-13", "amd64")]
+    (host.root / "simulation").write_text(f"Reading package lists...\n{STEPS}Conf foo (2)\n")
+    assert run_apply(host, targets).returncode == 100, "its own exit status: it was called"
+    (host.root / "argv").unlink()
+
+    (host.root / "simulation").write_text(f"{STEPS}{more}\n")
+    done = run_apply(host, targets)
+
+    assert (done.returncode, (host.root / "argv").exists()) == (72, False)
+    assert done.stdout.decode() == f"E: not in the plan, so nothing was begun: {more}; \n"
+    assert "nothing was changed" in APT.end_trouble(72)
+
+    assert run_job(host, APT.undo_script(targets)).returncode == 100, "the way back may need more"
 
 
 @given(

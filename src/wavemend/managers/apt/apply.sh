@@ -1,6 +1,7 @@
 # Bring packages to exact versions: comes after reading/frame.sh and changing.sh. Arguments: which of
 # two configuration files stays (old, new), and then apt-get's own arguments, all of them.
-# The exit status is apt-get's. Runs detached (execution/job_runner.sh): no terminal, no stdin.
+# The exit status is apt-get's, or 72 = it would do something else than planned. Runs detached
+# (execution/job_runner.sh): no terminal, no stdin.
 case $1 in
   new) export UCF_FORCE_CONFFNEW=1 ;;
   *) export UCF_FORCE_CONFFOLD=1 ;;
@@ -8,6 +9,28 @@ esac
 shift
 
 wait_for_downloads
+
+# What is not in the plan must not happen: hooks and waits lie between the rehearsal and now, and
+# others work meanwhile. What apt-get refuses altogether it says again below.
+beyond_plan() {
+  apt-get -s -oDebug::NoLocking=true "$@" </dev/null 2>/dev/null |
+    grep -E '^(Inst|Remv|Purg) ' | while IFS= read -r step; do
+    word=$(printf '%s\n' "$step" |
+      sed -n 's/^Inst \([^ :]*\)[^ ]*\( \[[^]]*]\)\{0,1\} (\([^ )]*\) .*\[\([^] ]*\)]).*/\1:\4=\3/p')
+    case " $* " in *" ${word:-no word} "*) ;; *) printf '%s; ' "$step" ;; esac
+  done
+}
+
+surprise=
+case " $* " in
+  *" -oAPT::Get::Allow-Downgrades=true "*) ;; # going back may need what the update had replaced
+  *) surprise=$(beyond_plan "$@") ;;
+esac
+if [ -n "$surprise" ]; then
+  echo "E: not in the plan, so nothing was begun: $surprise"
+  exit 72
+fi
+
 stamp=$(mktemp) || stamp=
 apt-get "$@" </dev/null
 rc=$?

@@ -13,10 +13,11 @@ from wavemend.versions import deb_key
 EXIT_MEANING: Mapping[int, str] = {
     0: "apt-get reports success",
     100: "apt-get reports an error",
+    72: "apt-get would have done something else than planned, nothing was changed",
     71: "the repair left something in between, or found what it may not change",
 }
-"""apt-get(8): "zero on normal operation, decimal 100 on error". There are no others; 71 is
-`repair.sh`'s own."""
+"""apt-get(8): "zero on normal operation, decimal 100 on error". There are no others; 71 and
+72 are `repair.sh`'s and `apply.sh`'s own."""
 
 
 def explain_exit(status: int | None) -> str:

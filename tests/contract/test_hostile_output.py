@@ -76,7 +76,8 @@ def _end(transport: Transport, script: str) -> list[int | str]:
     assert len(got.stdout) <= OUTPUT_BOUND
     assert len(got.stderr) <= STDERR_BOUND
     stdout, stderr = (len(kept) for kept in (got.stdout, got.stderr))
-    return [got.exit_status, stdout + got.dropped_bytes, stderr + got.dropped_stderr]
+    words = got.stderr.replace(b"\0", b"").decode(errors="replace")[-300:]
+    return [got.exit_status, stdout + got.dropped_bytes, stderr + got.dropped_stderr, words]
 
 
 def flooded_by(server: OpenSshServer, *scripts: str) -> tuple[float, list[list[int | str]]]:
@@ -119,14 +120,14 @@ def test_a_flood_of_300_mb_costs_no_2_mib_and_its_status_is_seen(
 ) -> None:
     growth, ends = flooded_by(sshd, f"{script}; exit 7")
 
-    assert ends == [[7, stdout, stderr]]
+    assert ends == [[7, stdout, stderr, ""]]
     assert growth < MOST_GROWTH
 
 
 def test_six_hosts_that_flood_at_once_cost_no_2_mib_each(sshd: OpenSshServer) -> None:
     growth, ends = flooded_by(sshd, *[f"{flood(20)}; {flood(20)} >&2; exit 7"] * 6)
 
-    assert ends == [[7, 20_000_000, 20_000_000]] * 6
+    assert ends == [[7, 20_000_000, 20_000_000, ""]] * 6
     assert growth < MOST_GROWTH
 
 

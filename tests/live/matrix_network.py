@@ -101,9 +101,10 @@ def resets(world: World) -> str:
     """Break connections at each stage of SSH, and the connections of an attempt one by one."""
     key = world.lab.info().host("deb1").host_key
     host = world.host("deb1")
-    stages = (0, 10, 300, 1200, 1700, 2200)
-    with line_to(host, key, lambda number: Fault(reset_after=stages[number])) as line:
-        reasons = sorted({_reason(lambda: _used(world, line.host)) for _ in stages})
+    reasons: set[str] = set()
+    for stage in (0, 10, 300, 1200, 1700, 2200):
+        with line_to(host, key, partial(_breaks_at, stage)) as line:
+            reasons.add(_reason(partial(_used, world, line.host)))
     ends = []
     # The first connection is the plan's own look; then look, rehearsal, start, following, look.
     for number, after in ((1, 2200), (3, 10), (3, 2200), (4, 2200), (5, 2200)):
@@ -113,7 +114,12 @@ def resets(world: World) -> str:
             bench.freeze("wm-fine")
             ended = world.attempt(bench)
             ends.append(f"{ended.outcome} {ended.times}")
-    return f"before: {', '.join(reasons)}; in an attempt: {', '.join(ends)}"
+    return f"before: {', '.join(sorted(reasons))}; in an attempt: {', '.join(ends)}"
+
+
+def _breaks_at(stage: int, _: int) -> Fault:
+    """Break every connection there: one that is hung up on before a word is tried again."""
+    return Fault(reset_after=stage)
 
 
 def _breaks(number: int, after: int) -> Callable[[int], Fault]:

@@ -35,8 +35,9 @@ RUN = "a-0123456789"
 @pytest.fixture(scope="module")
 def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenSshServer]:
     folder = tmp_path_factory.mktemp("sshd")
-    # The host's own root directory for jobs.
-    more = f"SetEnv WAVEMEND_ROOT={folder}/root"
+    # The host's own root directory for jobs; and no start-up file of whoever runs the tests, which
+    # may print on every command's stderr: "cannot rehash" where several shells begin at once.
+    more = f"SetEnv WAVEMEND_ROOT={folder}/root HOME={folder}"
     with OpenSshServer(folder, authorized=KEY.public, more=more) as server:
         yield server
 

@@ -4,18 +4,20 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.contract.attempt_bench import Bench
 from tests.contract.test_attempt_deaths import bench_of
-from tests.contract.test_attempt_second_look import upgraded
+from tests.contract.test_attempt_second_look import change_packages, upgraded
 from tests.contract.test_windows_care_views import FLEET
 from wavemend.errors import ConnectionLost
 from wavemend.execution.attempt import attempt_host
 from wavemend.execution.hands import Hands
 from wavemend.hosts import Host
 from wavemend.knowledge import Intelligence
+from wavemend.ledger.care_tables import RollbackRow
 from wavemend.outcomes import Outcome
 from wavemend.steps.assess import Assessor
 from wavemend.steps.waves import verify_host
@@ -66,6 +68,43 @@ def test_a_version_that_is_gone_again_is_named(patched: HostOf) -> None:
     upgraded(machine, "3.0-13")
 
     assert last_look(bench) == f"zip is not {target}"
+
+
+def test_a_package_that_is_gone_after_it_was_taken_back_is_named(patched: HostOf) -> None:
+    bench, machine = patched
+    row = bench.row()
+    with bench.ledger.writing() as book:
+        book.add(
+            RollbackRow(
+                id="b-1",
+                rollout_id=row.rollout_id,
+                attempt_id=row.id,
+                host=row.host,
+                kind="packages",
+                requested_by="olga",
+                reason="slow",
+                state="ended",
+                intent_at=bench.now(),
+                ended_at=bench.now(),
+                outcome=Outcome.ROLLED_BACK,
+                packages=b"[]",
+                evidence=b"",
+            )
+        )
+    old = {package.name: package.installed for package in bench.plan.hosts[0].packages}
+
+    def back(data: dict[str, Any]) -> None:
+        for name, version in old.items():
+            data["installed"][name]["version"] = version
+
+    change_packages(machine, back)
+    assert last_look(bench) == ""
+
+    def lose(data: dict[str, Any]) -> None:
+        del data["installed"]["zip"]
+
+    change_packages(machine, lose)
+    assert last_look(bench) == f"zip is not {old['zip']}"
 
 
 def test_a_host_that_nothing_was_done_to_was_left_as_it_was(host: HostOf) -> None:

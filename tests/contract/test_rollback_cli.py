@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlmodel import col, delete
 
 from tests.cases.rollouts.build import PROFILE, START, host, plan_of, wave
 from tests.cases.rollouts.ledgers import end, frozen, intend, new_ledger
@@ -18,6 +19,7 @@ from wavemend.ledger.care_tables import RestorePointRow
 from wavemend.ledger.intake import apply_fleet
 from wavemend.ledger.restore_points import record_restore_points
 from wavemend.ledger.store import Ledger
+from wavemend.ledger.tables import FleetRevision
 
 REASON = ("--reason", "checkout answers 500")
 TENANT = Tenant(name="acme", title="Acme", zone="UTC", approvers=("alice", "olga"), four_eyes=True)
@@ -237,3 +239,16 @@ def test_a_report_made_again_speaks_of_the_fleet_that_was_planned_for(
     code, said = run("rollout", "report", "r-1")
 
     assert (code, said.partition(":")[0]) == (0, "Acme"), said
+
+
+def test_a_report_in_the_words_of_todays_fleet_says_so(run: Run, ledger: Ledger) -> None:
+    today = replace(FLEET, tenants=(replace(TENANT, title="Acme of today"),)).sealed()
+    with ledger.writing() as book:
+        plan = rollouts.read_plan(book, "r-1")
+        assert plan is not None
+        book.execute(delete(FleetRevision).where(col(FleetRevision.digest) == plan.fleet_digest))
+        apply_fleet(book, today, actor="olga", now=START)
+
+    code, said = run("rollout", "report", "r-1")
+
+    assert (code, "in the words of today's fleet: no fleet sha256:" in said) == (0, True), said

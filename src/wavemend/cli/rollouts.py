@@ -1,5 +1,6 @@
 """`wavemend rollout`: start, list, show, resume, report."""
 
+import sys
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -12,7 +13,7 @@ from wavemend.calendar.windows import next_occurrences, occurrence_at
 from wavemend.cli.here import here, ledger_here, operator, prefect_here
 from wavemend.cli.played import companies
 from wavemend.cli.resume import resume_orphans, start_run
-from wavemend.cli.shown import add_row, say, visible
+from wavemend.cli.shown import add_row, say, spelled_lines, visible
 from wavemend.cli.tables import is_wide, keep_whole, plain_table, screen
 from wavemend.errors import FleetError, LedgerError
 from wavemend.expected_times import expected_waves, in_words
@@ -212,10 +213,11 @@ def report(rollout: str) -> int:
 def _fleet_of_night(book: Session, rollout: str) -> Fleet:
     """Return the fleet a rollout was planned for: zone and gap of its night, companies that left.
 
-    Where the ledger has it no more, a report in the words of today's fleet is better than none.
+    Where it cannot be had, a report in the words of today's fleet is better than none, and says so.
     """
     plan = rollouts.read_plan(book, rollout)
     try:
         return fleet_of(book, plan.fleet_digest) if plan else current_fleet(book)
-    except LedgerError:
+    except LedgerError as error:
+        print(spelled_lines(f"in the words of today's fleet: {error.message}"), file=sys.stderr)
         return current_fleet(book)

@@ -93,7 +93,10 @@ def _left_at(
         back = rollbacks.newest_of(book, row.id) if row else None
     if back is not None and back.outcome == Outcome.ROLLED_BACK:
         return [
-            (Target(name=package.name, arch=package.arch, version=package.installed), "")
+            (
+                Target(name=package.name, arch=package.arch, version=package.installed),
+                package.installed,
+            )
             for package in planned.packages
             if package.installed  # what was new on the host may stay
         ]

@@ -24,6 +24,7 @@ from wavemend.ledger.judgement_tables import (
     JudgedHostRow,
     OpenFindingRow,
 )
+from wavemend.ledger.rows import clean, insert_row, rows_of_host
 from wavemend.ledger.sorting import (
     Question,
     count_open,
@@ -82,29 +83,28 @@ def record_assessment(session: Session, scan_id: int, assessment: Assessment) ->
     What is exploited and was not announced yet is noted in the same transaction, so that whoever
     judges first, and dies before telling, loses nothing.
     """
-    row = AssessmentRow(
-        scan_id=scan_id,
-        tenant=assessment.tenant,
-        host=assessment.host,
-        scanned_at=assessment.scanned_at,
-        assessed_at=assessment.assessed_at,
-        intelligence=assessment.intelligence,
-        findings=len(assessment.ranked),
-        unjudged=assessment.packages - assessment.judged,
-        document=zlib.compress(to_document(assessment)),
-    )
-    session.add(row)
-    session.flush()
-    if row.id is None:
-        raise AssertionError("the database gave the assessment no id")
+    values = {
+        "scan_id": scan_id,
+        "tenant": assessment.tenant,
+        "host": assessment.host,
+        "scanned_at": assessment.scanned_at,
+        "assessed_at": assessment.assessed_at,
+        "intelligence": assessment.intelligence,
+        "findings": len(assessment.ranked),
+        "unjudged": assessment.packages - assessment.judged,
+        "document": zlib.compress(to_document(assessment)),
+    }
+    number = insert_row(session, AssessmentRow, values)
     seen = _note_sightings(session, assessment) if assessment.ranked else {}
-    before = session.get(JudgedHostRow, assessment.host)
+    query = rows_of_host(JudgedHostRow)
+    found = session.connection().execute(query, {"host": assessment.host}).mappings().first()
+    before = _judged({**found}) if found is not None else None
     if before is None or scan_id >= before.scan_id:
         if assessment.ranked:
             _announce(session, assessment, is_first=before is None)
         rows = _index_rows(assessment, seen)
-        _renew_index(session, scan_id, assessment, rows, _judged(before) if before else None)
-    return row.id
+        _renew_index(session, scan_id, assessment, rows, before)
+    return number
 
 
 def _note_sightings(session: Session, assessment: Assessment) -> Mapping[str, Sighting]:
@@ -204,9 +204,8 @@ def _renew_index(
     session: Session, scan_id: int, assessment: Assessment, rows: _Rows, before: JudgedHost | None
 ) -> None:
     days = {feed.feed: feed for feed in assessment.feeds}
-    is_host = col(OpenFindingRow.host) == assessment.host
-    columns = OpenFindingRow.__table__.c  # type: ignore[attr-defined]  # SQLModel's own
-    old = session.connection().execute(select(*columns).where(is_host)).mappings().all()
+    connection, its = session.connection(), {"host": assessment.host}
+    old = connection.execute(rows_of_host(OpenFindingRow), its).mappings().all()
     feeds, weaker = feeds_after(assessment.feeds, before.feeds if before else ())
     kept = 0
     for row in map(dict, old):
@@ -219,24 +218,35 @@ def _renew_index(
             rows[row["finding_id"]] = row
             kept += 1
     if old:
-        session.connection().execute(delete(OpenFindingRow).where(is_host))
+        connection.execute(_FORGOTTEN, its)
     if rows:
-        session.connection().execute(insert(OpenFindingRow), list(rows.values()))
-    (session.merge if before else session.add)(  # merging looks for it once more
-        JudgedHostRow(
-            host=assessment.host,
-            tenant=assessment.tenant,
-            scan_id=scan_id,
-            scanned_at=assessment.scanned_at,
-            assessed_at=assessment.assessed_at,
-            intelligence=assessment.intelligence,
-            fleet=assessment.fleet,
-            packages=assessment.packages,
-            judged=assessment.judged,
-            kept=kept,
-            feeds=to_document(feeds),
-        )
-    )
+        connection.execute(insert(OpenFindingRow), list(rows.values()))
+    newest: dict[str, Any] = {
+        "tenant": assessment.tenant,
+        "scan_id": scan_id,
+        "scanned_at": assessment.scanned_at,
+        "assessed_at": assessment.assessed_at,
+        "intelligence": assessment.intelligence,
+        "fleet": assessment.fleet,
+        "packages": assessment.packages,
+        "judged": assessment.judged,
+        "kept": kept,
+        "feeds": to_document(feeds),
+    }
+    newest = {name: clean(value) for name, value in newest.items()}
+    if before is None:
+        connection.execute(_JUDGED, {**its, **newest})
+    else:
+        connection.execute(_JUDGED_AGAIN, {"of": assessment.host, **newest})
+
+
+_SIGHTINGS = select_columns(
+    *map(col, (FirstSightingRow.finding_id, FirstSightingRow.at, FirstSightingRow.due)),
+    *map(col, (FirstSightingRow.due_reason, FirstSightingRow.due_basis)),
+).where(col(FirstSightingRow.host) == bindparam("host"))
+_FORGOTTEN = delete(OpenFindingRow).where(col(OpenFindingRow.host) == bindparam("host"))
+_JUDGED = insert(JudgedHostRow)
+_JUDGED_AGAIN = update(JudgedHostRow).where(col(JudgedHostRow.host) == bindparam("of"))
 
 
 def _index_rows(assessment: Assessment, seen: Mapping[str, Sighting]) -> _Rows:
@@ -246,7 +256,7 @@ def _index_rows(assessment: Assessment, seen: Mapping[str, Sighting]) -> _Rows:
         number = ranked.finding.id
         line = line_of(ranked, judged_at=assessment.assessed_at, first_seen=seen[number].at)
         # Not asdict, which copies deeply: half a million lines a refresh.
-        row = {field.name: _clean(getattr(line, field.name)) for field in fields(line)}
+        row = {field.name: clean(getattr(line, field.name)) for field in fields(line)}
         row["order_key"] = sortable(row.pop("order"))
         rows[number] = {**row, "known_at": known_at.get(line.feed)}
     return rows
@@ -263,22 +273,11 @@ def _stands(row: Mapping[str, Any], days: Mapping[str, FeedDay]) -> bool:
     return known_at is not None and day.fetched_at is not None and known_at > day.fetched_at
 
 
-def _clean(value: Any) -> Any:
-    """As `storable`, at no cost for plain text."""
-    if not isinstance(value, str) or (value.isascii() and "\0" not in value):
-        return value
-    return storable(value)
-
-
 def first_seen(session: Session, host: str) -> dict[str, Sighting]:
     """Return by finding id when a look at this host found it first, and its earliest date."""
-    row = FirstSightingRow
-    columns = (row.finding_id, row.at, row.due, row.due_reason, row.due_basis)
-    query = select_columns(*map(col, columns)).where(col(row.host) == host)
-    found = session.execute(query)
     return {
         number: Sighting(at=at, due=due, due_reason=reason or "", basis=basis or "")
-        for number, at, due, reason, basis in found
+        for number, at, due, reason, basis in session.execute(_SIGHTINGS, {"host": host})
     }
 
 
@@ -338,12 +337,11 @@ def with_finding(session: Session, host: str, finding_id: str) -> Assessment | N
 def judged_hosts(session: Session) -> dict[str, JudgedHost]:
     """Return the newest judgement of every host ever judged, by name."""
     rows = session.exec(select(JudgedHostRow).order_by(JudgedHostRow.host)).all()
-    return {row.host: _judged(row) for row in rows}
+    return {row.host: _judged(row.model_dump()) for row in rows}
 
 
-def _judged(row: JudgedHostRow) -> JudgedHost:
-    values = row.model_dump(exclude={"feeds"})
-    return JudgedHost(**values, feeds=from_document(tuple[FeedDay, ...], row.feeds))
+def _judged(row: Mapping[str, Any]) -> JudgedHost:
+    return JudgedHost(**{**row, "feeds": from_document(tuple[FeedDay, ...], row["feeds"])})
 
 
 def _value(row: AssessmentRow) -> Assessment:

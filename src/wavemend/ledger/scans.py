@@ -2,13 +2,18 @@
 
 import zlib
 from datetime import datetime
+from functools import cache
+from typing import Any
 
+from sqlalchemy import Row, Select, bindparam
+from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, func, select
 
 from wavemend.documents import from_document, sha256, to_document
 from wavemend.fleet import Fleet, fleet_from_document
 from wavemend.hosts import Facts, Host
 from wavemend.ledger.judgement_tables import AssessmentRow
+from wavemend.ledger.rows import insert_row
 from wavemend.ledger.tables import (
     FleetRevision,
     HostScan,
@@ -22,41 +27,43 @@ def record_look(
 ) -> int:
     """Write one look; returns its id."""
     document = to_document(look.facts) if look.facts else b""
-    row = HostScan(
-        host=host.name,
-        tenant=host.tenant,
-        rollout_id=rollout_id,
-        purpose=purpose,
-        at=look.at,
-        reason=look.reason,
-        detail=look.detail[:2000],
-        peer_key=look.peer_key,
-        facts_digest=sha256(document) if document else "",  # as `Look.facts_digest`
-        facts=zlib.compress(document, zlib.Z_BEST_SPEED) if document else b"",
-    )
-    session.add(row)
-    session.flush()
-    if row.id is None:
-        raise AssertionError("the database gave the scan no id")
-    return row.id
+    values = {
+        "host": host.name,
+        "tenant": host.tenant,
+        "rollout_id": rollout_id,
+        "purpose": purpose,
+        "at": look.at,
+        "reason": look.reason,
+        "detail": look.detail[:2000],
+        "peer_key": look.peer_key,
+        "facts_digest": sha256(document) if document else "",  # as `Look.facts_digest`
+        "facts": zlib.compress(document, zlib.Z_BEST_SPEED) if document else b"",
+    }
+    return insert_row(session, HostScan, values)
 
 
 def newest_look(
     session: Session, host: str, *, purpose: str = "", rollout_id: str = ""
 ) -> tuple[int, Look] | None:
     """Return the last look at a host, of one purpose or rollout if named, with its id."""
-    query = select(HostScan).where(HostScan.host == host)
-    if purpose:
-        query = query.where(HostScan.purpose == purpose)
-    if rollout_id:
-        query = query.where(HostScan.rollout_id == rollout_id)
-    row = session.exec(query.order_by(col(HostScan.id).desc()).limit(1)).first()
-    if row is None or row.id is None:
-        return None
-    return row.id, _look(row)
+    wanted = {"purpose": purpose, "rollout_id": rollout_id}
+    named = {name: value for name, value in wanted.items() if value}
+    query = _newest_of(tuple(named))
+    row = session.execute(query, {"host": host, **named}).first()
+    return (row.id, _look(row)) if row is not None else None
 
 
-def _look(row: HostScan) -> Look:
+@cache
+def _newest_of(named: tuple[str, ...]) -> Select[Any]:
+    """Made once for each question: making it takes longer than the database does."""
+    names = ("id", "host", "at", "reason", "detail", "peer_key", "facts")
+    query = select_columns(*(getattr(HostScan, name) for name in names))
+    for name in ("host", *named):
+        query = query.where(getattr(HostScan, name) == bindparam(name))
+    return query.order_by(col(HostScan.id).desc()).limit(1)
+
+
+def _look(row: HostScan | Row[Any]) -> Look:
     facts = from_document(Facts, zlib.decompress(row.facts)) if row.facts else None
     return Look(
         host=row.host,

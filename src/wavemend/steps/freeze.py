@@ -1,8 +1,10 @@
 """Make the plan and freeze it: findings, priorities, waves, and the digest that is approved."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+
+from sqlmodel import Session
 
 from wavemend.errors import PlanError
 from wavemend.execution.hands import Hands
@@ -20,7 +22,7 @@ from wavemend.ledger.tables import (
     RolloutRow,
 )
 from wavemend.managers import Manager
-from wavemend.observations import Assessment, Look
+from wavemend.observations import Assessment, Look, Sighting
 from wavemend.packages import Target
 from wavemend.planning import Candidate, Occasion, make_plan
 from wavemend.planning.hosts import touched_by
@@ -46,17 +48,18 @@ def weigh(hands: Hands, host: Host, assessor: Assessor, rollout_id: str) -> Weig
     """Match and rank what the last preflight saw of one host."""
     with hands.ledger.reading() as book:
         found = newest_look(book, host.name, purpose="preflight", rollout_id=rollout_id)
-    if found is None:
-        missing = Look(
-            host=host.name,
-            at=hands.clock(),
-            facts=None,
-            reason="unseen",
-            detail="it was never looked at",
-        )
-        found = 0, missing
-    scan_id, seen = found
-    candidate, assessment = judge_look_for(hands, assessor, host, seen)
+        if found is None:
+            missing = Look(
+                host=host.name,
+                at=hands.clock(),
+                facts=None,
+                reason="unseen",
+                detail="it was never looked at",
+            )
+            found = 0, missing
+        scan_id, seen = found
+        known = _known_of(book, seen)
+    candidate, assessment = _judge(hands, assessor, host, seen, known)
     return Weighed(scan_id=scan_id, candidate=candidate, assessment=assessment)
 
 
@@ -64,13 +67,33 @@ def judge_look_for(
     hands: Hands, assessor: Assessor, host: Host, seen: Look
 ) -> tuple[Candidate, Assessment | None]:
     """Match and rank what a look saw, by the feeds and the policies; None: it saw nothing."""
+    with hands.ledger.reading() as book:
+        known = _known_of(book, seen)
+    return _judge(hands, assessor, host, seen, known)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the ledger knows about what a look saw."""
+
+    earlier: Mapping[str, Sighting]
+    strangers: tuple[str, ...]
+
+
+def _known_of(book: Session, seen: Look) -> _Known:
+    if seen.facts is None:
+        return _Known({}, ())
+    earlier = first_seen(book, seen.host)
+    return _Known(earlier, journals.strangers(book, seen.host, seen.facts))
+
+
+def _judge(
+    hands: Hands, assessor: Assessor, host: Host, seen: Look, known: _Known
+) -> tuple[Candidate, Assessment | None]:
     if seen.facts is None:
         return Candidate(host=host, look=seen, ranked=()), None
-    with hands.ledger.reading() as book:
-        earlier = first_seen(book, host.name)
-        strangers = journals.strangers(book, host.name, seen.facts)
     now = hands.clock()
-    assessed = assessor.assess(host, seen.facts, seen.at, now, earlier)
+    assessed = assessor.assess(host, seen.facts, seen.at, now, known.earlier)
     updates = rank_updates(
         host,
         assessed.facts,
@@ -89,7 +112,7 @@ def judge_look_for(
         look=seen,
         ranked=updates,
         unfit=_unfit(hands.manager(host), updates),
-        strangers=strangers,
+        strangers=known.strangers,
     )
     return with_policies(hands, assessor.fleet, assessor.resolver, candidate), assessed.assessment
 

@@ -20,7 +20,7 @@ from tasks.approval import (
     last_refusal,
     so_far,
 )
-from tasks.host_steps import label, patch, preflight, prepare, shards, verify
+from tasks.host_steps import label, patch, preflight, prepare, probe, shards, verify
 from tasks.opening import (
     finish,
     hooks_of,
@@ -54,6 +54,7 @@ from wavemend.rollout import (
     Gap,
     JudgeGate,
     Prepare,
+    ProbeWave,
     Report,
     RollBackWave,
     RunWave,
@@ -188,6 +189,13 @@ def _take(running: Running, action: Action, earlier: Futures) -> Futures:  # noq
             done = [after(earlier, wait_until, running, f"soak {wave.name}", until)]
         case Gap(wave, until):
             done = [after(earlier, wait_until, running, f"gap before {wave.name}", until)]
+        case ProbeWave(wave, hosts):
+            done = [
+                after(earlier, probe, running, wave.name, names, label(names))
+                for names in shards(hosts)
+            ]
+            lines = [line for found in settled(done) for line in found]
+            note_step(running, action.step, "\n".join(lines))
         case JudgeGate(wave):
             done = [after(earlier, judge, running, wave)]
         case AskApproval():

@@ -98,12 +98,17 @@ def so_far(running: Running) -> tuple[str, ...]:
         view = rollouts.read_view(book, plan.rollout)
     lines = []
     for wave in plan.waves:
-        ended = [view.attempts[name].outcome for name in wave.hosts if name in view.attempts]
-        if wave.kind == "critical" or not ended:
+        seen = {name: view.attempts[name] for name in wave.hosts if name in view.attempts}
+        if wave.kind == "critical" or not seen:
             continue
-        counts = Counter(outcome_words(outcome) for outcome in ended)
+        counts = Counter(outcome_words(attempt.outcome) for attempt in seen.values())
         told = ", ".join(f"{count} {words}" for words, count in sorted(counts.items()))
         lines.append(f"{wave.name}: {told}")
+        lines += [
+            f"{_named(plan.host(name))}: not well any more: {each.unwell}"
+            for name, each in seen.items()
+            if each.unwell
+        ]
     lines += [f"{_named(left)}: {outcome_words(left.outcome)}" for left in plan.excluded]
     return (*lines, *way_back(plan, running.bench.fleet.profile(plan.profile).restore_point))
 

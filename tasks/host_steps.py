@@ -20,7 +20,7 @@ from wavemend.outcomes import Outcome
 from wavemend.snapshots import RestorePoint
 from wavemend.steps.preflight import preflight_host
 from wavemend.steps.prepare import prepare_host
-from wavemend.steps.waves import verify_host
+from wavemend.steps.waves import probe_host, verify_host
 
 TASKS_PER_WAVE = 200
 """Above that, one task run per shard of hosts: Prefect loses records of larger bursts."""
@@ -110,6 +110,26 @@ def _in_force(running: Running, name: str) -> InForce:
 
 
 @task(
+    task_run_name="{wave}: probe {shown}",
+    tags=["reads-hosts"],
+    cache_policy=NO_CACHE,
+    retries=1,
+    retry_delay_seconds=5,
+)
+def probe(running: Running, wave: str, names: tuple[str, ...], shown: str) -> tuple[str, ...]:
+    """Ask these hosts' probes again before the gate; return a line for each that is not well."""
+    bench, plan = running.bench, running.plan
+    probes = bench.fleet.profile(plan.profile).probes
+    lines = []
+    for name in names:
+        trouble = probe_host(bench.hands, plan, bench.fleet.host(name), probes)
+        if trouble:
+            lines.append(f"{name}: {trouble}")
+            run_log().warning("%s", lines[-1])
+    return tuple(lines)
+
+
+@task(
     task_run_name="verify {name}",
     tags=["reads-hosts"],
     cache_policy=NO_CACHE,
@@ -118,8 +138,10 @@ def _in_force(running: Running, name: str) -> InForce:
 )
 def verify(running: Running, name: str) -> str:
     """Look at one host once more, after everything; return what is not as it was left."""
-    host = running.bench.fleet.host(name)
-    _, difference = verify_host(running.bench.hands, running.plan, host, running.bench.assessor())
+    bench, plan = running.bench, running.plan
+    probes = bench.fleet.profile(plan.profile).probes
+    host = bench.fleet.host(name)
+    _, difference = verify_host(bench.hands, plan, host, bench.assessor(), probes)
     if difference:
         run_log().warning("%s: %s", name, difference)
     return difference

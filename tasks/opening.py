@@ -146,7 +146,8 @@ def what_next(running: Running) -> Action:
     closed = barred(hands, calendar, running.plan.window_end)
     # The file that stops this machine stops its rollouts too, between two hosts as between waves.
     stopped = view.stopped or hands.local_stop()
-    view = replace(view, hold=hold, barred=closed, stopped=stopped)
+    probed = bool(profile.probes)
+    view = replace(view, hold=hold, barred=closed, stopped=stopped, probed=probed)
     _note_overrides(running, calendar)
     return next_action(running.plan, view, hands.clock(), profile.roll_back)
 

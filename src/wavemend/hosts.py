@@ -231,6 +231,8 @@ class Facts:
     """Why the newest kernel may not come up: such a host must not be rebooted."""
     journal: tuple[BegunAttempt, ...] = ()
     """The last begins of the host's own journal, oldest first, at most 20."""
+    read_only: tuple[str, ...] = ()
+    """Mount points that a change of packages writes to and cannot, sorted."""
     simulated: bool = False
 
     @property

@@ -36,6 +36,7 @@ class Check(StrEnum):
     LOST = "lost"
     ANSWER = "answer"
     CLOCK = "clock"
+    READ_ONLY = "read-only"
     SPACE = "space"
     PACKAGES = "packages"
     LOCK = "lock"
@@ -47,6 +48,9 @@ class Check(StrEnum):
     TRANSACTION = "transaction"
     JOURNAL = "journal"
 
+
+_OPENED_BY_HOOKS = frozenset({"/usr", "/boot"})
+"""Some keep these read-only, and let the package manager's own hooks open them for a change."""
 
 NO_OBSTACLE: Mapping[str, frozenset[Check]] = {
     RolloutKind.RESTART: frozenset({Check.SPACE, Check.REPOSITORIES}),
@@ -143,6 +147,7 @@ def _facts_problems(facts: Facts) -> Iterator[Problem]:
     if abs(facts.clock_skew_seconds) > MAX_SKEW.total_seconds():
         reason = f"its clock is {facts.clock_skew_seconds:.0f} s off"
         yield Problem(check=Check.CLOCK, reason=reason, hint=words.clock)
+    yield from _read_only(facts)
     for space in facts.free_space:
         yield from _space(space, words.least_free(facts, space.path), words.room(space.path))
     if facts.defects:
@@ -167,6 +172,15 @@ def _facts_problems(facts: Facts) -> Iterator[Problem]:
         reason = f"other updaters are at work: {', '.join(facts.rivals)}"
         hint = "switch them off: two updaters undo each other's plans"
         yield Problem(check=Check.RIVALS, reason=reason, hint=hint, blocks=False)
+
+
+def _read_only(facts: Facts) -> Iterator[Problem]:
+    for place in facts.read_only:
+        hint = "`dmesg` on the host says why: a disk that fails ends so; then mount it writable"
+        blocks = place not in _OPENED_BY_HOOKS
+        yield Problem(
+            check=Check.READ_ONLY, reason=f"{place} is mounted read-only", hint=hint, blocks=blocks
+        )
 
 
 def _space(space: FreeSpace, least: int, way_out: str) -> Iterator[Problem]:

@@ -13,6 +13,9 @@ SCHEMA = "wavemend.rollback/1"
 AT_NEXT_BOOT = "it takes effect with a restart"
 """Words of a rollback that is done on the disk and has not been seen in another boot."""
 
+BY_HAND = "restart it by hand, and scan it"
+"""What a person does about a host that waits for that."""
+
 _OUTSIDE = timedelta(hours=1)
 """What is allowed outside the window is allowed now: an hour covers a host whose clock is wrong."""
 

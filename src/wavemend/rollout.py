@@ -5,9 +5,7 @@ the equal answer, so any process that has the ledger can go on where another one
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import StrEnum
 
 from wavemend.outcomes import Outcome
 from wavemend.plans import Plan, PlannedWave
@@ -22,12 +20,14 @@ from wavemend.rollout_actions import (
     Hold,
     JudgeGate,
     Prepare,
+    ProbeWave,
     Report,
     RollBackWave,
     RunWave,
     Soak,
     Verify,
 )
+from wavemend.rollout_view import AttemptState, AttemptView, GateNumbers, RolloutView, Standing
 
 __all__ = [
     "Action",
@@ -42,6 +42,7 @@ __all__ = [
     "Hold",
     "JudgeGate",
     "Prepare",
+    "ProbeWave",
     "Report",
     "RollBackWave",
     "RolloutView",
@@ -57,81 +58,10 @@ __all__ = [
 ]
 
 
-class AttemptState(StrEnum):
-    """How far the attempt of one host is."""
+_NAMED = 5
+"""Hosts named in a gate's reason."""
 
-    INTENT = "intent"
-    RUNNING = "running"
-    ENDED = "ended"
-
-
-class Standing(StrEnum):
-    """Where the asking for approval of this plan stands."""
-
-    NONE = "none"
-    APPROVED = "approved"
-    REJECTED = "rejected"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptView:
-    """One attempt, as the ledger has it."""
-
-    state: AttemptState
-    outcome: Outcome | None = None
-    ended_at: datetime | None = None
-    lost_at: datetime | None = None
-    """Since when the host does not answer; empty while it does."""
-    taken_back: bool = False
-    """True once a rollback of this attempt has ended, whatever came of it."""
-    going_back: bool = False
-    """True while a rollback of this attempt has begun and not ended."""
-
-    @property
-    def is_good(self) -> bool:
-        """True when the host ended, and still is, in the state the plan wanted."""
-        return self.outcome is not None and self.outcome.is_good and not self.taken_back
-
-    @property
-    def is_bad(self) -> bool:
-        """True when the attempt counts as an error at the gate; one taken back does."""
-        return self.outcome is not None and (self.outcome.is_bad or self.taken_back)
-
-    @property
-    def uses_budget(self) -> bool:
-        """True while the host may be out of service: running, unknown, lost or failed."""
-        return self.outcome is None or self.is_bad
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RolloutView:
-    """What the ledger says about one rollout at one moment."""
-
-    attempts: Mapping[str, AttemptView] = field(default_factory=dict)
-    gates: Mapping[int, bool] = field(default_factory=dict)
-    """Wave number to passed; a wave without an entry was not judged yet."""
-    gate_reasons: Mapping[int, str] = field(default_factory=dict)
-    steps: frozenset[str] = frozenset()
-    standing: Standing = Standing.NONE
-    stopped: str = ""
-    """Why the kill switch is engaged; empty when it is not."""
-    halted: str = ""
-    """Why this rollout stopped itself, for good; empty when it did not."""
-    barred: str = ""
-    """Why calendars forbid a start now; empty when none does."""
-    hold: Hold | None = None
-    """What keeps the next group of this rollout back for now: others of its company."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GateNumbers:
-    """What a gate saw, and what it decided."""
-
-    passed: bool
-    observed: int
-    good: int
-    errors: int
-    reason: str
+_CHANGED = frozenset({Outcome.PATCHED, Outcome.PATCHED_REBOOT_PENDING})
 
 
 def next_action(
@@ -172,9 +102,17 @@ def judge_gate(wave: PlannedWave, view: RolloutView) -> GateNumbers:
         reason = f"{observed} hosts observed, at least {wave.min_observed} needed"
     elif percent < wave.min_success_percent:
         reason = f"{percent} % succeeded, at least {wave.min_success_percent} % needed"
+    reason += _who_is_unwell(wave, view) if reason else ""
     return GateNumbers(
         passed=not reason, observed=observed, good=good, errors=errors, reason=reason
     )
+
+
+def _who_is_unwell(wave: PlannedWave, view: RolloutView) -> str:
+    known = ((name, view.attempts[name]) for name in wave.hosts if name in view.attempts)
+    unwell = [name for name, seen in known if seen.unwell]
+    more = f" and {len(unwell) - _NAMED} more" if len(unwell) > _NAMED else ""
+    return f"; not well any more: {', '.join(unwell[:_NAMED])}{more}" if unwell else ""
 
 
 def errors_in(wave: PlannedWave, view: RolloutView) -> int:
@@ -206,9 +144,8 @@ def _wave_to_take_back(plan: Plan, view: RolloutView) -> RollBackWave | None:
 
 
 def _patched(known: Mapping[str, AttemptView], *, only_begun: bool) -> Iterator[str]:
-    changed = {Outcome.PATCHED, Outcome.PATCHED_REBOOT_PENDING}
     for name, seen in known.items():
-        if seen.outcome in changed and not seen.taken_back and (seen.going_back or not only_begun):
+        if seen.outcome in _CHANGED and not seen.taken_back and (seen.going_back or not only_begun):
             yield name
 
 
@@ -310,7 +247,17 @@ def _after_hosts(wave: PlannedWave, view: RolloutView, now: datetime) -> Action:
         until = ended + timedelta(seconds=wave.soak_seconds)
         if now < until:
             return Soak(wave, until)
+    if view.probed and (changed := _to_probe(wave, view)):
+        again = ProbeWave(wave, changed)
+        if again.step not in view.steps:
+            return again
     return JudgeGate(wave)
+
+
+def _to_probe(wave: PlannedWave, view: RolloutView) -> tuple[str, ...]:
+    """Return the hosts of a wave that were changed, and were well when their attempts ended."""
+    known = {name: view.attempts[name] for name in wave.hosts if name in view.attempts}
+    return tuple(name for name, seen in known.items() if seen.outcome in _CHANGED and seen.is_good)
 
 
 def _gap_until(plan: Plan, wave: PlannedWave, view: RolloutView) -> datetime | None:

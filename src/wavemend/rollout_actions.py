@@ -6,6 +6,9 @@ from typing import TypeAlias
 
 from wavemend.plans import PlannedWave
 
+PROBED = "probed "
+"""What the step of a wave begins with whose probes were asked again."""
+
 
 @dataclass(frozen=True, slots=True)
 class Prepare:
@@ -78,6 +81,19 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True)
+class ProbeWave:
+    """Ask the declared probes of these hosts again, right before the gate of their wave."""
+
+    wave: PlannedWave
+    hosts: tuple[str, ...]
+
+    @property
+    def step(self) -> str:
+        """What the ledger calls it once it is done; its detail is who is not well any more."""
+        return f"{PROBED}{self.wave.name}"
+
+
+@dataclass(frozen=True, slots=True)
 class JudgeGate:
     """Decide from the outcomes whether the next wave may start."""
 
@@ -123,6 +139,7 @@ Action: TypeAlias = (
     | RollBackWave
     | Soak
     | Gap
+    | ProbeWave
     | JudgeGate
     | AskApproval
     | Close

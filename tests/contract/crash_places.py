@@ -59,6 +59,8 @@ ELSEWHERE = {
     "steps/reconcile.py reconcile_host writing": "tests/contract/test_reconcile.py",
     "steps/restore_points.py decide_stays writing": "after rollouts; what is left is decided in "
     "the next hour",
+    "steps/restore_points.py forget_point writing": "a person's word, in one transaction: "
+    "tests/contract/test_point_stays.py",
     "steps/restore_points.py remove_point writing": "after rollouts; safe to repeat",
     "steps/restore_points.py remove_point #2 writing": "after rollouts; a removal that was begun "
     "is taken up again: tests/contract/test_restore_points.py",
@@ -72,7 +74,7 @@ ELSEWHERE = {
     "tasks/rolling_back.py begin_run writing": "what a run was asked for, before its first host: "
     "tests/contract/test_resume_rollbacks.py",
     "tasks/rolling_back.py end_run writing": "after its last host; a run taken up again finds "
-    "each rollback ended",
+    "each rollback ended, and its report is renewed: tests/contract/test_reports_renewed.py",
     "tasks/readiness.py _notify writing": "a note in the audit chain: nothing follows",
     "windows/calling.py call run": "every call of a Windows host: "
     "tests/contract/test_windows_deaths.py",

@@ -56,6 +56,7 @@ from wavemend.rollout import (
     Gap,
     JudgeGate,
     Prepare,
+    ProbeWave,
     Report,
     RollBackWave,
     RunWave,
@@ -182,7 +183,7 @@ def _frozen(bench: Workbench, lease: Lease, key: RolloutKey) -> Plan:
     return freeze_plan(bench.hands, lease, row, bench.fleet, bench.assessor())
 
 
-def _take(running: Running, action: Action) -> None:  # noqa: C901 - one case each
+def _take(running: Running, action: Action) -> None:  # noqa: C901, PLR0912 - one case each
     bench, lease, plan = running.bench, running.lease, running.plan
     hands = bench.hands
     match action:
@@ -205,6 +206,11 @@ def _take(running: Running, action: Action) -> None:  # noqa: C901 - one case ea
         case Soak(_, until) | Gap(_, until):
             while (left := (until - hands.clock()).total_seconds()) > 0:
                 hands.sleep(min(left, 0.2))
+        case ProbeWave(_, hosts):
+            probes = bench.fleet.profile(plan.profile).probes
+            said = {n: waves.probe_host(hands, plan, bench.fleet.host(n), probes) for n in hosts}
+            lines = (f"{name}: {trouble}" for name, trouble in said.items() if trouble)
+            note_step(running, action.step, "\n".join(lines))
         case JudgeGate(wave):
             waves.decide_gate(hands, lease, wave)
         case AskApproval():
@@ -212,8 +218,10 @@ def _take(running: Running, action: Action) -> None:  # noqa: C901 - one case ea
         case Close(reason, hosts):
             waves.close(hands, lease, plan, hosts, reason)
         case Verify(hosts):
-            assessor = bench.assessor()
-            _each(hosts, lambda n: waves.verify_host(hands, plan, bench.fleet.host(n), assessor))
+            told, probes = bench.assessor(), bench.fleet.profile(plan.profile).probes
+            _each(
+                hosts, lambda n: waves.verify_host(hands, plan, bench.fleet.host(n), told, probes)
+            )
             _hooks(running, "after")
             note_step(running, "verified")
         case Report():

@@ -3,6 +3,8 @@
 The real functions of frame.sh in each shell of this machine, below a folder.
 """
 
+import os
+import shutil
 import subprocess
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -13,11 +15,15 @@ import pytest
 from tests.cases.rollouts.build import NOON, host
 from tests.contract.local_root import LocalRoot
 from tests.contract.test_attempt_reboots import site_of
+from tests.contract.test_jobs_odd_hosts import OddHost
 from wavemend.errors import HostAnswerInvalid
 from wavemend.managers.apt import APT
 from wavemend.managers.reading.asking import script
 from wavemend.managers.reading.sections import Section
 from wavemend.managers.reading.system import Asked, System, lock_holder, read_system
+from wavemend.observations import Look
+from wavemend.outcomes import Outcome
+from wavemend.readiness import Check, judge_look, outcome_of
 
 SHELLS = [
     words
@@ -142,6 +148,55 @@ def test_where_needrestart_fails_the_replaced_files_are_looked_for_all_the_same(
     now = datetime.now(UTC)
     seen = APT.read_facts(host("web1"), local, now, refresh=False, deadline=60)
     assert "services still run replaced files: nginx.service" in seen.reboot_reasons
+
+
+# --- what lies on a read-only file system --------------------------------------------------------
+
+_FSTAB = (
+    "mount -t tmpfs tmpfs /mnt; cp -a /etc/. /mnt; mount --bind /mnt /etc;"
+    " echo '/dev/sda1 / ext4 noatime,ro 0 1' >/etc/fstab;"
+)
+"""An administrator's own wish, which holds no longer where wavemend's place lies on it."""
+
+MOUNTS = [
+    ("true", []),
+    ("mount -o remount,bind,ro /", ["/"]),
+    ("mount -t tmpfs -o ro tmpfs /var/lib", ["/var/lib"]),
+    ("mount -t tmpfs tmpfs /var; mkdir /var/lib; mount -o remount,ro /var", ["/var"]),
+    ("mount --bind /usr /usr; mount -o remount,bind,ro /usr", ["/usr"]),
+    ("mount -t tmpfs -o ro tmpfs /var/lib; mount -t tmpfs tmpfs /var/lib", []),
+    ("mount -t tmpfs -o ro tmpfs /srv", []),
+    (_FSTAB + "mount -o remount,bind,ro /", ["/"]),
+    (_FSTAB + "mount -t tmpfs tmpfs /var; mkdir /var/lib; mount -o remount,bind,ro /", []),
+]
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount")
+
+
+@needs_root
+@pytest.mark.parametrize(("setup", "found"), MOUNTS)
+def test_what_a_change_writes_to_is_named_where_it_is_mounted_read_only(
+    tmp_path: Path, shell: tuple[str, ...], setup: str, found: list[str]
+) -> None:
+    machine = OddHost(tmp_path, extra={"WAVEMEND_ROOT": ""}, setup=setup)
+    assert ask(machine, shell, "read_only") == found
+    assert ask(machine, shell, "written=/var/lib; read_only") == [
+        place for place in found if place != "/usr"
+    ]
+
+
+@needs_root
+@pytest.mark.skipif(not shutil.which("apt-get"), reason="this machine has no apt")
+def test_a_host_whose_root_is_read_only_is_not_ready_before_anything_is_begun(
+    tmp_path: Path,
+) -> None:
+    now = datetime.now(UTC)
+    for setup, ready in (("true", True), ("mount -o remount,bind,ro /", False)):
+        machine = OddHost(tmp_path, extra={"WAVEMEND_ROOT": ""}, setup=setup)
+        facts = APT.read_facts(host("web1"), machine, now, refresh=False, deadline=60)
+        seen = Look(host="web1", at=now, facts=facts)
+        said = [str(p) for p in judge_look(seen).blocking if p.check is Check.READ_ONLY]
+        assert said == ([] if ready else ["read-only: / is mounted read-only"])
+        assert ready or outcome_of(seen) is Outcome.SKIPPED
 
 
 # --- who asks not to be shut down ----------------------------------------------------------------

@@ -4,7 +4,7 @@ Real ledger; the points lie on no disk.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -17,14 +17,18 @@ from sqlmodel import Session
 from tests.cases.rollouts.build import NOON, PROFILE, START, facts, host, plan_of, wave
 from tests.cases.rollouts.ledgers import KEY, frozen, new_ledger, opened
 from tests.contract.attempt_bench import TENANT, Bench
+from tests.contract.local_root import LocalRoot
+from tests.unit.test_snapshots import MERGING
 from wavemend.approvals import Answer
 from wavemend.documents import to_document
 from wavemend.evidence import Evidence
 from wavemend.execution.hands import Hands
 from wavemend.execution.restore_points import asking, snapshotter
 from wavemend.fleet import FeedSettings, Fleet, RolloutKind
+from wavemend.hosts import Host
 from wavemend.ledger import (
     approvals,
+    audit,
     restore_points,
     rollback_approvals,
     rollback_runs,
@@ -43,10 +47,18 @@ from wavemend.ledger.tables import AttemptRow
 from wavemend.observations import Look
 from wavemend.outcomes import Outcome
 from wavemend.policy.care import RestorePointRule
-from wavemend.rollbacks import AT_NEXT_BOOT, CaseHost, RollbackCase
+from wavemend.rollbacks import AT_NEXT_BOOT, BY_HAND, CaseHost, RollbackCase
 from wavemend.rollout import AttemptState
 from wavemend.signatures import Signer
-from wavemend.steps.restore_points import POINTS_AT_ONCE, decide_stays, due_points, remove_point
+from wavemend.steps.restore_points import (
+    POINTS_AT_ONCE,
+    decide_stays,
+    due_points,
+    forget_point,
+    odd_points,
+    remove_point,
+)
+from wavemend.transport import OUTPUT_BOUND, CommandResult
 
 KEEP = timedelta(days=2)
 RULE = RestorePointRule(
@@ -90,25 +102,14 @@ class Site:
     folder: Path
     hosts: tuple[str, ...]
     outcome: Outcome
+    rule: RestorePointRule = RULE
     ledger: CountingLedger = field(init=False)
     lease: Lease = field(init=False)
     now: datetime = START + timedelta(hours=6)
 
     def __post_init__(self) -> None:
         self.ledger = CountingLedger(new_ledger(self.folder).url)
-        fleet = Fleet(
-            schema="wavemend.fleet/1",
-            tenants=(TENANT,),
-            approvers=(),
-            profiles=(replace(PROFILE, name="linux", restore_point=RULE),),
-            windows=(),
-            groups=(),
-            logins=(),
-            hosts=tuple(host(name) for name in self.hosts),
-            feeds=FeedSettings(),
-        ).sealed()
-        with self.ledger.writing() as book:
-            apply_fleet(book, fleet, actor="olga", now=NOON)
+        fleet = self.apply(*map(host, self.hosts))
         plan = replace(plan_of(wave(1, *self.hosts)), fleet_digest=fleet.digest)
         self.lease = frozen(self.ledger, plan)
         with self.ledger.writing() as book:
@@ -116,6 +117,23 @@ class Site:
                 book.add(point(name))
                 book.add(attempt("r-1", plan.digest, name, self.outcome, START))
             rollouts.finish_rollout(book, self.lease, "yes", START)
+
+    def apply(self, *hosts: Host) -> Fleet:
+        """Let the fleet have these hosts."""
+        fleet = Fleet(
+            schema="wavemend.fleet/1",
+            tenants=(TENANT,),
+            approvers=(),
+            profiles=(replace(PROFILE, name="linux", restore_point=self.rule),),
+            windows=(),
+            groups=(),
+            logins=(),
+            hosts=hosts,
+            feeds=FeedSettings(),
+        ).sealed()
+        with self.ledger.writing() as book:
+            apply_fleet(book, fleet, actor="olga", now=NOON)
+        return fleet
 
     def hands(self) -> Hands:
         """Return the means of the tidying flow; no host is connected to."""
@@ -425,6 +443,90 @@ def test_a_point_whose_disk_the_next_boot_puts_back_is_not_removed_before(tmp_pa
     assert remove_point(site.hands(), site.row(), actor="olga").trouble == words
     site.see("the next one", site.now)
     assert "ended with 1" in remove_point(site.hands(), site.row(), actor="olga").trouble
+
+
+class ToBeMerged(LocalRoot):
+    """A host whose lvs says what LVM says of a snapshot that its next boot merges."""
+
+    def run_as_root(
+        self, argv: Sequence[str], *, stdin: bytes = b"", deadline: float, bound: int = OUTPUT_BOUND
+    ) -> CommandResult:
+        """Answer the list; nothing else is to be asked."""
+        assert "lvs" in argv, (argv, stdin, deadline, bound)
+        said = MERGING.encode()
+        return CommandResult(exit_status=0, stdout=said, stderr=b"", dropped_bytes=0, seconds=0)
+
+
+def test_a_merge_that_the_ledger_knows_nothing_of_is_to_be_looked_at_and_not_removed(
+    tmp_path: Path,
+) -> None:
+    rule = RestorePointRule(kind="lvm", of="vg0/root")
+    site = Site(tmp_path, ("web1",), Outcome.PATCHED, rule)
+    hands = replace(site.hands(), connect=lambda _: ToBeMerged(tmp_path))
+    with site.ledger.writing() as book:
+        book.get_one(RestorePointRow, ("r-1", "web1")).kind = "lvm"
+
+    (odd,) = odd_points(hands, site.apply(host("web1")))
+
+    assert (odd.host, odd.name) == ("web1", "wavemend-r-1-web1")
+    assert odd.what.endswith("is put back with the host's next restart: " + BY_HAND)
+    assert remove_point(hands, site.row(), actor="olga").trouble == odd.what
+
+
+# --- a host that is gone --------------------------------------------------------------------------
+
+LEFT = "; its host has left the fleet: if gone for good, `wavemend restore-points --forget`"
+
+
+def test_a_point_is_gone_with_its_host_when_somebody_says_so_and_not_before(
+    tmp_path: Path,
+) -> None:
+    site = due(tmp_path)
+    fleet = site.apply()
+    failed = "find a restore point: it ended with 1"
+
+    assert remove_point(site.hands(), site.row(), actor="tidy").trouble == f"{failed}{LEFT}"
+    assert [row.name for row in due_points(site.hands())] == ["wavemend-r-1-web1"]
+    (odd,) = odd_points(site.hands(), fleet)
+    assert (odd.host, odd.what) == ("web1", f"cannot be listed: {failed}{LEFT}")
+
+    assert forget_point(site.hands(), site.row(), actor="olga", reason="shredded") == ""
+
+    assert (site.row().state, site.row().removed_at) == (PointState.GONE, site.now)
+    assert due_points(site.hands()) == ()
+    assert odd_points(site.hands(), fleet) == ()
+    with site.ledger.reading() as book:
+        last = audit.events(book, "r-1")[-1]
+    assert (last.kind, last.actor) == ("restore_point.gone", "olga")
+    assert '"reason":"shredded"' in last.body
+    assert forget_point(site.hands(), site.row(), actor="ina", reason="x") == "it is gone already"
+    site.apply(host("web1"))
+    assert site.take_back() == "the restore point wavemend-r-1-web1 is gone"
+
+
+def test_a_point_whose_host_can_be_asked_or_is_to_be_taken_back_is_not_forgotten(
+    tmp_path: Path,
+) -> None:
+    site = due(tmp_path)
+
+    kept = forget_point(site.hands(), site.row(), actor="olga", reason="shredded")
+    assert kept == "its host is in the fleet: --remove asks it, and finds what is gone"
+    assert site.take_back() == ""
+    site.apply()
+    kept = forget_point(site.hands(), site.row(), actor="olga", reason="shredded")
+    assert kept == "rollback b-1 has not ended, and may need it"
+    assert site.row().state == PointState.KEPT
+
+
+def test_a_host_that_has_moved_is_asked_where_it_is_now(tmp_path: Path) -> None:
+    there = ("sh", "-c", 'test "$WAVEMEND_ADDRESS" = 192.0.2.99')
+    site = Site(tmp_path, ("web1",), Outcome.PATCHED, replace(RULE, find=there))
+    moved = replace(host("web1"), address="192.0.2.99")
+    assert remove_point(site.hands(), site.row(), actor="olga").trouble != ""
+    site.apply(moved)
+
+    assert remove_point(site.hands(), site.row(), actor="olga").trouble == ""
+    assert site.row().state == PointState.REMOVED
 
 
 def test_a_list_that_was_cut_is_no_list_whatever_letters_it_is_written_in(tmp_path: Path) -> None:

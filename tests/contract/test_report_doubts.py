@@ -23,6 +23,7 @@ from wavemend.plans import ExcludedHost
 from wavemend.reporting import build_report
 from wavemend.reports import Answer, balance_of, render_html, summary_text, verdict_of
 from wavemend.reports.model import GateReport, GateVerdict, HostReport, RolloutReport
+from wavemend.rollout import ProbeWave, judge_gate
 
 FLEET_NOW = replace(FLEET, hosts=(host("web1"), host("web2"))).sealed()
 PLAN = replace(plan_of(wave(1, "web1", "web2")), excluded=(), fleet_digest=FLEET_NOW.digest)
@@ -74,6 +75,38 @@ def test_a_patched_host_that_the_last_look_sees_otherwise_is_no_yes(
     assert "2 expected = 2 patched" in told
     assert f"web1: patched: at the last look: {found}" in told
     assert f"at the last look: {found}" in render_html(report).decode()
+
+
+def test_a_host_whose_service_died_before_the_gate_is_in_doubt_until_it_is_looked_at_again(
+    tmp_path: Path,
+) -> None:
+    ledger = new_ledger(tmp_path)
+    lease = frozen(ledger, PLAN)
+    for name in ("web1", "web2"):
+        assert isinstance(intend(ledger, lease, name, plan=PLAN), Granted)
+        with ledger.writing() as book:
+            end(book, lease, name)
+    wave_1, said = PLAN.waves[0], "web1: probe shop: it answers with status 503"
+    with ledger.writing() as book:
+        rollouts.record_step(book, lease, ProbeWave(wave_1, ()).step, START, detail=said)
+        numbers = judge_gate(wave_1, rollouts.read_view(book, "r-1"))
+        rollouts.record_gate(book, lease, wave_1, numbers, START)
+        rollouts.record_step(book, lease, "closed", START, detail=numbers.reason)
+
+    report = morning(ledger)
+    assert balance_of(report).doubted == 1
+    assert row(report).doubt == "before the gate: probe shop: it answers with status 503"
+    assert report.open_questions[0] == f"before the gate of {wave_1.name}: {said}"
+    assert report.waves[0].gate is not None
+    assert report.waves[0].gate.verdict is GateVerdict.FAILED
+
+    with ledger.writing() as book:
+        rollouts.record_step(book, lease, "verified", START)
+    report = morning(ledger)
+    assert row(report).doubt == ""
+    assert report.open_questions[0] == f"before the gate of {wave_1.name}: {said}"
+    assert verdict_of(report).answer is not Answer.YES
+    assert "not well any more: web1" in verdict_of(report).sentence
 
 
 def test_what_the_last_look_says_of_a_host_that_is_bad_anyway_is_no_doubt(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from sqlmodel import col, delete
 from tests.cases.rollouts.build import PROFILE, START, host, plan_of, wave
 from tests.cases.rollouts.ledgers import end, frozen, intend, new_ledger
 from wavemend.cli import main
+from wavemend.cli.here import operator
 from wavemend.fleet import FeedSettings, Fleet, Tenant
 from wavemend.ledger import audit, rollouts
 from wavemend.ledger.attempts import Granted
@@ -216,6 +217,32 @@ def test_the_list_of_points_shows_those_that_something_lies_behind(
     assert (code, "wavemend-r-1-db1" in said) == (0, False), "package versions lie nowhere"
     code, said = run("restore-points", "--remove", "db1", "--rollout", "r-1")
     assert (code, "has no restore point of db1 that stands" in said) == (13, True)
+
+
+def test_a_point_of_a_host_that_has_left_is_forgotten_with_a_reason_only(
+    ledger: Ledger, run: Run
+) -> None:
+    with ledger.writing() as book:
+        book.get_one(RestorePointRow, ("r-1", "db1")).kind = "lvm"
+    forget = ("restore-points", "--forget", "db1", "--rollout", "r-1")
+    shredded = (*forget, "--reason", "its disks were shredded")
+    code, said = run(*shredded)
+    assert (code, "its host is in the fleet: --remove asks it" in said) == (13, True), said
+    with ledger.writing() as book:
+        apply_fleet(book, replace(FLEET, hosts=()).sealed(), actor="olga", now=START)
+
+    _, said = run("restore-points")
+    assert "its host has left the fleet" in " ".join(said.split())
+    code, said = run(*forget)
+    assert (code, "wavemend-r-1-db1 is not forgotten without a reason" in said) == (13, True), said
+    assert run(*shredded)[0] == 0
+
+    _, said = run("restore-points")
+    assert "wavemend-r-1-db1" not in said
+    with ledger.reading() as book:
+        last = audit.events(book, "r-1")[-1]
+    assert (last.kind, last.actor) == ("restore_point.gone", operator())
+    assert "its disks were shredded" in last.body
 
 
 def test_show_says_what_the_last_look_found(run: Run, ledger: Ledger) -> None:

@@ -52,13 +52,13 @@ def change(
         end(book, lease, "web1", outcome)
 
 
-def refusal(ledger: Ledger) -> str:
+def refusal(ledger: Ledger, rollback: str = "b-0123456789") -> str:
     """Write the intent to take web1 back to before r-1; return why it is refused."""
     with ledger.writing() as book:
         rollout = rollouts.get_rollout(book, "r-1")
         attempt = next(row for row in attempts.of_rollout(book, "r-1") if row.host == "web1")
         wish = RollbackIntent(
-            rollback_id="b-0123456789",
+            rollback_id=rollback,
             nonce="n" * 32,
             attempt_id=attempt.id,
             kind="commands",
@@ -138,6 +138,8 @@ def test_a_disk_that_the_next_boot_puts_back_is_not_patched_nor_restarted_before
         "rollback b-0123456789 puts its disk back with its next restart: restart it by hand, "
         "and scan it"
     )
+
+    assert refusal(ledger, "b-9876543210") == answer.reason, "it is not put back twice"
 
     see(ledger, "the next one")
     assert isinstance(at_web1(ledger), Granted)

@@ -97,7 +97,12 @@ OWN: dict[str, list[list[str]]] = {
     "reject": [["r-acme", "--key", "gone", "--reason", "x"]],
     "reject-rollback": [["q-acme", "--key", "gone", "--reason", "x"]],
     "repair": [["acme", "--preview"]],
-    "restore-points": [[], ["--orphans"], ["--remove", "web1", "--rollout", "r-none"]],
+    "restore-points": [
+        [],
+        ["--orphans"],
+        ["--remove", "web1", "--rollout", "r-none"],
+        ["--forget", "web1", "--rollout", "r-none", "--reason", "gone"],
+    ],
     "rollback": [["web1", "--reason", "x"]],
     "rollout go-on": [["r-acme", "--reason", "x"]],
     "rollout list": [[]],

@@ -75,12 +75,12 @@ def permanent() -> HostState:
     return state
 
 
-def by_hand(made: WindowsBench) -> RollbackEnd:
+def by_hand(made: WindowsBench, fate: Fate | None = None) -> RollbackEnd:
     """Take the host back as an operator's run would."""
     with made.ledger.reading() as book:
         case = case_of(book, made.plan, ("win1",), requested_by="olga", reason="slow")
     request = RollbackRequest(requested_by="olga", reason="slow", case=case, outside_window=True)
-    return roll_back_host(made.hands(), made.order(), request)
+    return roll_back_host(made.hands(fate), made.order(), request)
 
 
 def rows(made: WindowsBench) -> tuple[RollbackRow, ...]:
@@ -160,6 +160,50 @@ def test_where_the_plan_never_restarts_a_removal_that_needs_it_waits_for_a_perso
     assert end.outcome is Outcome.NEEDS_HUMAN
     assert "restart" in end.detail
     assert made.windows.state.boots == boots
+
+
+def test_a_removal_does_not_restart_a_host_under_somebody_who_is_logged_in(
+    tmp_path: Path,
+) -> None:
+    made = bench(tmp_path)
+    attempt_host(made.hands(), made.order())
+    boots = made.windows.state.boots
+    made.windows.state.users = ["olga"]
+
+    end = by_hand(made)
+
+    assert (end.outcome, made.windows.state.boots) == (Outcome.NEEDS_HUMAN, boots)
+    assert end.detail == (
+        "it takes effect with a restart: not restarted: logged in: olga: restart it by hand, and "
+        "scan it"
+    )
+
+
+@dataclass
+class AfterTheWord(Fate):
+    """Strikes when the host was told to restart for the rollback, and counts down."""
+
+    made: WindowsBench | None = None
+
+    def pass_by(self, place: str, *, on_host: bool) -> None:
+        if self.made is not None and not self.struck and place == "after reboot":
+            self.at = len(self.places)
+        super().pass_by(place, on_host=on_host)
+
+
+@pytest.mark.parametrize("longer", [0.0, 600.0], ids=["it is down", "it counts down"])
+def test_a_successor_waits_for_the_restart_that_its_predecessor_told_the_host(
+    tmp_path: Path, longer: float
+) -> None:
+    made = bench(tmp_path)
+    attempt_host(made.hands(), made.order())
+    with pytest.raises(Death):
+        by_hand(made, AfterTheWord(made=made))
+    assert made.windows.state.shutdown_at is not None
+    made.windows.state.shutdown_at += longer
+
+    assert by_hand(made).outcome is Outcome.ROLLED_BACK
+    assert build(made) == OLD
 
 
 def test_a_second_rollback_finds_nothing_to_remove_and_says_so(tmp_path: Path) -> None:

@@ -238,7 +238,7 @@ class Scene:
         prepare_host(self.hands, lease, self.plan, host, profile)
         outcome = attempt_host(self.hands, self._order(lease, name))
         assert self.row(name).outcome == outcome
-        verify_host(self.hands, self.plan, host, self.assessor)
+        verify_host(self.hands, self.plan, host, self.assessor, profile.probes)
         return outcome
 
     def finish(self) -> None:

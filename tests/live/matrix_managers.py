@@ -1,4 +1,4 @@
-"""The rows P1 to P17: what package managers, their archives and other administrators do to us."""
+"""The rows P1 to P18: what package managers, their archives and other administrators do to us."""
 
 import time
 
@@ -243,6 +243,16 @@ def check_failed(world: World) -> str:
         bench = world.bench(name, refresh=False)
         world.root(name, _NO_MIRROR)
         seen.append(f"{name} {world.ready(bench, refresh=True)}")
+    return "; ".join(seen)
+
+
+def read_only_root(world: World) -> str:
+    seen = []
+    for name in ("deb1", "dnf1", "pac1", "zyp1"):
+        bench = world.bench(name)
+        bench.freeze("wm-fine")
+        world.root(name, "mount -o remount,bind,ro /")
+        seen.append(f"{name} {world.ready(bench)}, {world.attempt(bench)}")
     return "; ".join(seen)
 
 

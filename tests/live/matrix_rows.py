@@ -249,6 +249,16 @@ ROWS = (
         managers.somebody_else,
     ),
     Row(
+        "P18",
+        "root file system read-only",
+        "; ".join(
+            f"{name} not ready: read-only: / is mounted read-only, "
+            "skipped never begun: not ready: read-only: / is mounted read-only"
+            for name in ("deb1", "dnf1", "pac1", "zyp1")
+        ),
+        managers.read_only_root,
+    ),
+    Row(
         "R1",
         "never returns",
         "unreachable begun once: after the change: *; place kept",

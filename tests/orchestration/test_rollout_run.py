@@ -1,5 +1,7 @@
 """A rollout can be followed in Prefect, and running it again does nothing."""
 
+import os
+
 import pytest
 
 from tests.orchestration.artifacts import by_key
@@ -51,8 +53,25 @@ def test_every_host_and_every_step_is_a_task_run_of_its_own(world: World, ended:
     names = {run["name"] for run in world.api.post("/task_runs/filter", body)}
 
     assert {"freeze plan", "prepare mixed1", "pilot: patch mixed1", "gate pilot"} <= names
+    assert "pilot: probe mixed1" in names
+    assert "broad-1: probe mixed2" not in names, "it had failed: nothing new can be said of it"
     assert {"broad-1: patch mixed2", "gate broad-1", "verify mixed1", "report"} <= names
     assert "broad-2: patch mixed3" not in names
+
+
+def test_a_report_that_is_older_than_the_ledger_is_written_again_by_the_watch(
+    world: World, ended: Standing
+) -> None:
+    page = world.home / "reports" / f"rollout-{ended.rollout}.html"
+    before = page.read_bytes()
+    os.utime(page, (0, 0))
+
+    run = world.run_deployment("resume-rollouts/watch")
+
+    told = f"rollout {ended.rollout}: its report was out of date, and is written again"
+    assert told in run["state"]["message"]
+    assert page.stat().st_mtime > 0
+    assert page.read_bytes() != before  # its own time
 
 
 def test_a_second_run_of_a_finished_rollout_does_nothing_and_says_so(

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from prefect.logging import disable_run_logger
 
-from tasks.opening import finish, what_next
+from tasks.approval import so_far
+from tasks.opening import finish, note_step, what_next
 from tasks.rolling_back import Asked, begin_run, end_run
 from tasks.workbench import Running, Workbench
 from tests.cases.rollouts.build import START, plan_of, wave
@@ -19,7 +20,7 @@ from wavemend.ledger.attempts import Granted
 from wavemend.ledger.intake import apply_fleet
 from wavemend.outcomes import Outcome
 from wavemend.rollbacks import RollbackCase
-from wavemend.rollout import Close, JudgeGate
+from wavemend.rollout import Close, JudgeGate, ProbeWave
 from wavemend.site import Site, hands_of
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "fleet.yaml"
@@ -50,6 +51,12 @@ def running(tmp_path: Path) -> Running:
 
 
 def test_the_stop_file_closes_the_rollouts_of_its_machine(running: Running) -> None:
+    assert what_next(running) == ProbeWave(running.plan.waves[0], ("web1",))
+    note_step(running, "probed pilot-1", "web1: probe shop: it answers with status 503")
+    assert so_far(running)[:2] == (
+        "pilot-1: 1 patched",
+        "web1: not well any more: probe shop: it answers with status 503",
+    )
     assert isinstance(what_next(running), JudgeGate)
 
     running.bench.hands.stop_file.write_text("database looks wrong\n")

@@ -75,6 +75,8 @@ BROKEN = InstalledPackage(
         ({"free_space": (FreeSpace("/", 99 * MIB, 10**6),)}, Check.SPACE, "/ is nearly full"),
         ({"free_space": (FreeSpace("/var", 10**10, 1_999),)}, Check.SPACE, "1999 inodes"),
         ({"free_space": (FreeSpace("/boot", 99 * MIB, 10**6),)}, Check.SPACE, "/boot is nearly"),
+        ({"read_only": ("/",)}, Check.READ_ONLY, "/ is mounted read-only"),
+        ({"read_only": ("/var/lib",)}, Check.READ_ONLY, "/var/lib is mounted read-only"),
         ({"broken": (BROKEN,)}, Check.PACKAGES, "zip (iF)"),
         ({"lock_holder": "apt-get (7)"}, Check.LOCK, "in use by apt-get (7)"),
         ({"scheduled_shutdown": "reboot is scheduled"}, Check.SHUTDOWN, "reboot is scheduled"),
@@ -102,6 +104,7 @@ def test_what_would_spoil_the_change_keeps_the_host_out(
         {"reboot_reasons": ("kernel 6.1 runs, 6.2 is installed",)},
         {"rivals": ("unattended-upgrades",)},
         {"repositories": (Repository(name="main", reachable=True, signed=False),)},
+        {"read_only": ("/usr",)},
     ],
 )
 def test_what_somebody_should_look_at_is_told_and_keeps_nobody_out(changes: dict[str, Any]) -> None:

@@ -36,6 +36,7 @@ from wavemend.rollout import (
     Gap,
     JudgeGate,
     Prepare,
+    ProbeWave,
     Report,
     RollBackWave,
     RolloutView,
@@ -313,6 +314,38 @@ def test_a_failed_or_unfinished_host_keeps_its_place_in_the_budget() -> None:
     assert errors_in(BROAD, seen) == 1
 
 
+def test_declared_probes_are_asked_again_after_the_soak_and_before_the_gate() -> None:
+    soaking = plan_of(wave(1, "web1", "web2", "web3", kind="pilot", soak=5 * MINUTE))
+    first, until = soaking.waves[0], START + 5 * MINUTE
+    changed = {"web1": ended(), "web2": ended(Outcome.PATCHED_REBOOT_PENDING)}
+    seen = view(attempts={**changed, "web3": ended(Outcome.NOTHING_TO_DO)}, probed=True)
+    again = ProbeWave(first, ("web1", "web2"))
+
+    assert next_action(soaking, seen, until - SECOND) == Soak(first, until)
+    assert next_action(soaking, seen, until) == again
+    asked = replace(seen, steps=seen.steps | {again.step})
+    assert next_action(soaking, asked, until) == JudgeGate(first)
+    assert next_action(soaking, replace(seen, probed=False), until) == JudgeGate(first)
+    assert isinstance(next_action(soaking, replace(seen, stopped="fire"), until), Close)
+    nothing = replace(seen, attempts=attempts(first.hosts, Outcome.NOTHING_TO_DO))
+    assert next_action(soaking, nothing, until) == JudgeGate(first)
+
+
+@pytest.mark.parametrize(("max_errors", "passed"), [(0, False), (1, True)])
+def test_a_host_that_was_patched_and_is_not_well_any_more_is_an_error_at_the_gate(
+    max_errors: int, passed: bool
+) -> None:
+    judged = replace(BROAD, max_errors=max_errors)
+    ill = replace(ended(), unwell="probe shop: it answers with status 503")
+    seen = view(attempts={**attempts(BROAD.hosts), "web3": ill})
+    numbers = judge_gate(judged, seen)
+
+    assert (numbers.passed, numbers.good, numbers.errors) == (passed, 2, 1)
+    said = "1 error, at most 0 allowed; not well any more: web3"
+    assert numbers.reason == ("" if passed else said)
+    assert in_flight(judged, seen) == 1
+
+
 # --- hosts that are lost together ----------------------------------------------------------------
 
 
@@ -505,7 +538,7 @@ class Night:
         if event in {"stop", "release"}:
             self.seen = replace(self.seen, stopped="fire" if event == "stop" else "")
 
-    def _do(self, action: Action) -> None:  # noqa: C901 - one case each
+    def _do(self, action: Action) -> None:  # noqa: C901, PLR0912 - one case each
         match action:
             case Prepare(hosts):
                 blocked = [name for name in hosts if self.luck.random() < 0.1]
@@ -528,6 +561,16 @@ class Night:
             case Soak(_, until) | Gap(_, until):
                 assert until > self.now
                 self.now = until
+            case ProbeWave(_, hosts):
+                assert self.seen.probed, "this profile declares no probes"
+                found = {name: self.seen.attempts[name] for name in hosts}
+                ill = {
+                    name: replace(seen, unwell="probe shop: no answer")
+                    for name, seen in found.items()
+                    if self.luck.random() < 0.1
+                }
+                self.seen = replace(self.seen, attempts={**self.seen.attempts, **ill})
+                self._step(action.step)
             case JudgeGate(judged):
                 self._judge(judged)
             case AskApproval():
@@ -559,6 +602,10 @@ class Night:
             self.now += SECOND
 
     def _judge(self, judged: PlannedWave) -> None:
+        patched = any(self.seen.attempts[n].outcome is Outcome.PATCHED for n in judged.hosts)
+        taken_back = any(self.seen.attempts[n].taken_back for n in judged.hosts)
+        if self.seen.probed and patched and not taken_back:
+            assert f"probed {judged.name}" in self.seen.steps, "judged on what was well long ago"
         numbers = judge_gate(judged, self.seen)
         assert judged.number not in self.seen.gates
         self.seen = replace(
@@ -601,11 +648,11 @@ def plans(draw: st.DrawFn) -> Plan:
 
 
 @settings(max_examples=150, deadline=None)
-@given(plans(), st.integers(0, 2**32))
+@given(plans(), st.integers(0, 2**32), st.booleans())
 def test_every_rollout_ends_with_one_outcome_per_host_and_no_start_out_of_turn(
-    plan: Plan, seed: int
+    plan: Plan, seed: int, probed: bool
 ) -> None:
-    night = Night(plan, random.Random(seed))
+    night = Night(plan, random.Random(seed), seen=RolloutView(probed=probed))
     night.run()
 
     assert sorted(night.seen.attempts) == sorted(host.name for host in plan.hosts)

@@ -1,6 +1,7 @@
 """What each kind of restore point asks its tool, how it reads the answer, and what it promises.
 
-LVM's and ZFS's answers are in the form that lvs(8), lvmreport(7) and zfs-list(8) give.
+LVM's answer is lvs 2.03.16's own, over metadata in which a thin snapshot is to be merged (made
+anew by tests/contract/test_restore_point_tools.py, where LVM is); ZFS's is as zfs-list(8) says.
 """
 
 from dataclasses import replace
@@ -34,13 +35,16 @@ LVS = """
       "report": [
           {
               "lv": [
-                  {"lv_name":"wavemend-r-1-web1"},
-                  {"lv_name":"somebody-else"}
+                  {"lv_name":"somebody-else", "lv_merging":""},
+                  {"lv_name":"wavemend-r-1-web1", "lv_merging":""}
               ]
           }
       ]
   }
 """
+MERGING = LVS.replace(
+    '"wavemend-r-1-web1", "lv_merging":""', '"[wavemend-r-1-web1]", "lv_merging":"merging"'
+)
 ZFS = "rpool/ROOT/debian@autosnap_2026-11-20\nrpool/ROOT/debian@wavemend-r-1-web1\n"
 
 
@@ -188,6 +192,24 @@ def test_a_host_is_brought_back_by_its_own_point_and_restarted_where_that_is_nee
     assert " ".join(restoring.script.args).endswith(ending)
     assert restoring.restarts is restarts
     assert restoring.uses_up is (kind == "lvm")
+
+
+@pytest.mark.parametrize("said", [MERGING, MERGING.replace('"merging"', '"1"')])
+def test_a_point_that_the_next_boot_merges_is_hidden_by_lvm_and_said_to_be_on_its_way(
+    said: str,
+) -> None:
+    lvm, asked = SNAPSHOTS["lvm"](rule("lvm", "vg0/root")), list[Command]()
+    on_its_way = (
+        "the restore point wavemend-r-1-web1 is put back with the host's next restart: restart it "
+        "by hand, and scan it"
+    )
+
+    (found,) = lvm.listed(answers(said, asked=asked), HOST).found
+    assert (found.name, found.going) == ("wavemend-r-1-web1", True)
+    assert lvm.find(answers(said), SUBJECT) == Missing(on_its_way)
+    assert lvm.remove(answers(said, asked=asked), HOST, SUBJECT.name) == on_its_way
+    assert lvm.make(answers(said, asked=asked), SUBJECT) == "", "it is not made beside it"
+    assert {words(command).split()[4] for command in asked} == {"lvs"}, "nothing was changed"
 
 
 def test_newer_snapshots_of_others_are_never_destroyed() -> None:

@@ -16,7 +16,7 @@ from wavemend.ledger.intake import current_fleet
 from wavemend.ledger.restore_points import NOTHING_MADE, STANDING, PointState
 from wavemend.simulated import naming
 from wavemend.site import hands_of
-from wavemend.steps.restore_points import odd_points, remove_point
+from wavemend.steps.restore_points import forget_point, odd_points, remove_point
 
 
 def points(
@@ -25,7 +25,15 @@ def points(
         bool, Parameter(help="Ask every host and backend, and show what should not be there.")
     ] = False,
     remove: Annotated[str, Parameter(help="Remove this host's point; needs --rollout.")] = "",
-    rollout: Annotated[str, Parameter(help="Rollout whose point is removed.")] = "",
+    forget: Annotated[
+        str,
+        Parameter(
+            help="Note that this host's point is gone with the host, which has left the fleet; "
+            "needs --rollout and --reason."
+        ),
+    ] = "",
+    rollout: Annotated[str, Parameter(help="Rollout whose point is meant.")] = "",
+    reason: Annotated[str, Parameter(help="Why, in one sentence; it is recorded.")] = "",
 ) -> int:
     """Show the restore points that stand; exit status 1 when --orphans finds something."""
     if orphans:
@@ -36,7 +44,9 @@ def points(
         standing = restore_points.standing_points(book)
     hands, called = hands_of(here(), ledger, fleet), naming(fleet.hosts)
     if remove:
-        return _remove(hands, rollout, remove)
+        return _remove(hands, rollout, remove, reason)
+    if forget:
+        return _forget(hands, rollout, forget, reason)
     if orphans:
         odd = odd_points(hands, fleet)
         for each in odd:
@@ -44,8 +54,11 @@ def points(
         say(f"{len(odd)} to look at; nothing was removed")
         return 1 if odd else 0
     table = plain_table("Restore points", ("Host", "Rollout", "Kind", "Name", "Stays until"))
+    there = {host.name for host in fleet.hosts}
     for row in standing:
-        add_row(table, called(row.host), row.rollout_id, row.kind, row.name, _stays(row))
+        left = "" if row.host in there else "; its host has left the fleet"
+        stays = f"{_stays(row)}{left}"
+        add_row(table, called(row.host), row.rollout_id, row.kind, row.name, stays)
     screen().print(table)
     return 0
 
@@ -60,7 +73,8 @@ def _stays(row: RestorePointRow) -> str:
     return f"{row.remove_after:%Y-%m-%d %H:%MZ}"
 
 
-def _remove(hands: Hands, rollout: str, host: str) -> int:
+def _standing(hands: Hands, rollout: str, host: str) -> RestorePointRow:
+    """Return the point that is meant. Raises LedgerError when none such stands."""
     with hands.ledger.reading() as book:
         point = restore_points.point_of(book, rollout, host)
     if point is None or point.state not in STANDING or point.kind == NOTHING_MADE:
@@ -68,7 +82,25 @@ def _remove(hands: Hands, rollout: str, host: str) -> int:
             f"rollout {rollout or '(none named)'} has no restore point of {host} that stands",
             hint="`wavemend restore-points` shows those that do",
         )
-    done = remove_point(hands, point, actor=operator(), reason="removed by hand")
+    return point
+
+
+def _forget(hands: Hands, rollout: str, host: str, reason: str) -> int:
+    point = _standing(hands, rollout, host)
+    if not reason.strip():
+        raise LedgerError(
+            f"{point.name} is not forgotten without a reason",
+            hint='say what became of its host: --reason "its disks were shredded"',
+        )
+    if trouble := forget_point(hands, point, actor=operator(), reason=reason):
+        raise LedgerError(f"{point.name} is not forgotten: {trouble}")
+    say(f"{point.name} of {host} is noted as gone; it will not be asked about any more")
+    return 0
+
+
+def _remove(hands: Hands, rollout: str, host: str, reason: str) -> int:
+    point = _standing(hands, rollout, host)
+    done = remove_point(hands, point, actor=operator(), reason=reason or "removed by hand")
     if done.trouble:
         raise LedgerError(f"{done.name} may still be there: {done.trouble}")
     say(f"{done.name} of {host} is removed, and not listed any more")

@@ -7,7 +7,6 @@ from typing import Annotated
 import cyclopts
 from cyclopts import Parameter
 from rich.console import Console
-from sqlmodel import Session
 
 from wavemend.calendar.windows import next_occurrences, occurrence_at
 from wavemend.cli.here import here, ledger_here, operator, prefect_here
@@ -15,13 +14,13 @@ from wavemend.cli.played import companies
 from wavemend.cli.resume import resume_orphans, start_run
 from wavemend.cli.shown import add_row, say, spelled_lines, visible
 from wavemend.cli.tables import is_wide, keep_whole, plain_table, screen
-from wavemend.errors import FleetError, LedgerError
+from wavemend.errors import FleetError
 from wavemend.expected_times import expected_waves, in_words
 from wavemend.fleet import Fleet, RolloutKey, RolloutKind
 from wavemend.ledger import attempts, permits, rollbacks, rollouts
-from wavemend.ledger.intake import current_fleet, fleet_of
+from wavemend.ledger.intake import current_fleet
 from wavemend.ledger.readiness import accept_unready
-from wavemend.reporting import write_rollout_report
+from wavemend.reporting import fleet_of_night, write_rollout_report
 from wavemend.simulated import naming
 from wavemend.site import utc_now
 from wavemend.windows.titles import misspelt
@@ -205,19 +204,8 @@ def report(rollout: str) -> int:
     site = here()
     ledger = ledger_here()
     with ledger.reading() as book:
-        fleet = _fleet_of_night(book, rollout)
+        fleet, instead = fleet_of_night(book, rollout)
+    if instead:
+        print(spelled_lines(f"in the words of today's fleet: {instead}"), file=sys.stderr)
     print(write_rollout_report(ledger, fleet, rollout, site.reports, utc_now()).summary, end="")
     return 0
-
-
-def _fleet_of_night(book: Session, rollout: str) -> Fleet:
-    """Return the fleet a rollout was planned for: zone and gap of its night, companies that left.
-
-    Where it cannot be had, a report in the words of today's fleet is better than none, and says so.
-    """
-    plan = rollouts.read_plan(book, rollout)
-    try:
-        return fleet_of(book, plan.fleet_digest) if plan else current_fleet(book)
-    except LedgerError as error:
-        print(spelled_lines(f"in the words of today's fleet: {error.message}"), file=sys.stderr)
-        return current_fleet(book)

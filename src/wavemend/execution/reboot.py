@@ -72,13 +72,18 @@ def reboot_if_due(
         return _watched(hands, order, seen, None) if told else Rebooted(look=seen, happened=True)
     if not reboot_rules.is_due(order, facts, first=first):
         return Rebooted(look=seen)
-    if told and isinstance(hands.manager(order.host), TellsReboot):
-        # It counts down to what this attempt has told it: that is nobody else's shutdown.
-        facts = replace(facts, scheduled_shutdown="")
+    facts = without_our_shutdown(hands, order, facts, told=told)
     refusal = reboot_rules.deferral(order, facts, hands.clock()) or _count(hands, order, attempt_id)
     if refusal:
         return Rebooted(look=seen, pending=f"not rebooted: {refusal}")
     return restart(hands, order, seen)
+
+
+def without_our_shutdown(hands: Hands, order: Order, facts: Facts, *, told: bool) -> Facts:
+    """Leave out the shutdown that a host counts down to because we told it: it is nobody else's."""
+    if told and isinstance(hands.manager(order.host), TellsReboot):
+        return replace(facts, scheduled_shutdown="")
+    return facts
 
 
 def _count(hands: Hands, order: Order, attempt_id: str) -> str:

@@ -35,6 +35,21 @@ def deferral(order: Order, facts: Facts, now: datetime) -> str:
         return f"restarts happen in the window {manners.window}"
     if facts.boot_faults:
         return f"it might not come up again: {'; '.join(facts.boot_faults)}"
+    if reason := in_use(order, facts):
+        return reason
+    needed = manners.back_within + manners.stable_for
+    if now + needed > order.plan.window_end:
+        minutes = int(needed.total_seconds() // 60)
+        return (
+            f"window: it may take {minutes} minutes, and the window ends at "
+            f"{order.plan.window_end:%H:%M} UTC"
+        )
+    return ""
+
+
+def in_use(order: Order, facts: Facts) -> str:
+    """Say who or what on the host a restart would strike now; empty when nobody and nothing."""
+    manners = order.profile.reboots
     if facts.lock_holder:
         return f"the package manager is in use by {facts.lock_holder}"
     if facts.scheduled_shutdown:
@@ -43,13 +58,6 @@ def deferral(order: Order, facts: Facts, now: datetime) -> str:
         return f"logged in: {_some(facts.users)}"
     if manners.inhibitors is Presence.DEFER and facts.inhibitors:
         return f"asked not to be shut down by {_some(facts.inhibitors)}"
-    needed = manners.back_within + manners.stable_for
-    if now + needed > order.plan.window_end:
-        minutes = int(needed.total_seconds() // 60)
-        return (
-            f"window: it may take {minutes} minutes, and the window ends at "
-            f"{order.plan.window_end:%H:%M} UTC"
-        )
     return ""
 
 

@@ -13,7 +13,7 @@ from wavemend.execution.windows_jobs import words_of
 from wavemend.hosts import Facts
 from wavemend.outcomes import Outcome, PackageOutcome, PackageResult
 from wavemend.plans import PlannedHost, PlannedPackage
-from wavemend.rollbacks import AT_NEXT_BOOT
+from wavemend.rollbacks import AT_NEXT_BOOT, BY_HAND
 
 _NEVER_BEGUN: dict[JobState, str] = {
     JobState.REFUSED_BUSY: "another change runs on the host",
@@ -169,7 +169,7 @@ def decide_rollback(
         return Outcome.BLOCKED, taken.refused or _NEVER_BEGUN[view.state]
     if facts is None:
         return Outcome.UNREACHABLE, f"{rebooted.look.reason}: {rebooted.look.detail}"
-    if trouble := rebooted.pending or rebooted.trouble:
+    if trouble := _not_restarted(taken) or rebooted.trouble:
         return Outcome.NEEDS_HUMAN, f"{AT_NEXT_BOOT}: {trouble}"
     if not is_back(planned, facts, whole=taken.exact):
         return _not_back(followed, packages, facts if taken.removes else None)
@@ -187,6 +187,14 @@ def decide_rollback(
     stays = "".join(f"; {r.name}: {r.detail}" for r in packages if r.detail)
     due = f"; a restart is due: {', '.join(facts.reboot_reasons)}" if facts.reboot_reasons else ""
     return Outcome.ROLLED_BACK, f"the old versions are back{stays}{due}"
+
+
+def _not_restarted(taken: Taken) -> str:
+    """Say why a restart has not been seen, and what a person does about it; empty when it was."""
+    if not taken.rebooted.pending:
+        return ""
+    held = "; nothing else is begun on it before" if taken.restarts else ""
+    return f"{taken.rebooted.pending}{held}: {BY_HAND}"
 
 
 def _not_back(

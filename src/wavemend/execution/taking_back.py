@@ -15,8 +15,14 @@ from wavemend.execution.job_answers import JobState, JobView
 from wavemend.execution.jobs import JobSpec, forbid_job, start_job
 from wavemend.execution.looks import look
 from wavemend.execution.order import Order
-from wavemend.execution.reboot import MAX_REBOOTS, Rebooted, once_up, restart
-from wavemend.execution.reboot_rules import is_due
+from wavemend.execution.reboot import (
+    MAX_REBOOTS,
+    Rebooted,
+    once_up,
+    restart,
+    without_our_shutdown,
+)
+from wavemend.execution.reboot_rules import in_use, is_due
 from wavemend.execution.restore_points import operation_of
 from wavemend.execution.rollback_end import Taken, is_back
 from wavemend.execution.start import START_SECONDS
@@ -72,7 +78,9 @@ def take_back(hands: Hands, order: Order, granted: Granted, way: Way, leave: Lea
     if way.command is not None:
         return _by_worker(hands, order, granted, way.command, leave)
     followed, refused = _by_host(hands, order, granted, way, leave)
-    rebooted = Rebooted(look=look(hands, order.host, refresh=False))
+    told = _was_told(hands, granted)  # by an earlier process: the host may be on its way up
+    seen = once_up(hands, order) if told else look(hands, order.host, refresh=False)
+    rebooted = Rebooted(look=seen)
     if (way.restarts and _waits_for_boot(order, followed, leave.before, rebooted.look)) or (
         way.removes and _asks_for_boot(order, followed, rebooted.look)
     ):
@@ -199,7 +207,7 @@ def _asks_for_boot(order: Order, followed: Followed, seen: Look) -> bool:
 
 def _restarted(hands: Hands, order: Order, granted: Granted, leave: Leave, seen: Look) -> Rebooted:
     """Restart the host after the intent to is written, unless that is forbidden by now."""
-    refused = leave.refusal()
+    refused = leave.refusal() or _in_use(hands, order, granted, seen)
     if not refused:
         with hands.ledger.writing() as book:
             told = rollbacks.count_restart(book, order.lease, granted.attempt_id, hands.clock())
@@ -208,6 +216,19 @@ def _restarted(hands: Hands, order: Order, granted: Granted, leave: Leave, seen:
     if refused:
         return Rebooted(look=seen, pending=f"not restarted: {refused}")
     return restart(hands, order, seen)
+
+
+def _was_told(hands: Hands, granted: Granted) -> bool:
+    with hands.ledger.reading() as book:
+        return rollbacks.restarts_of(book, granted.attempt_id) > 0
+
+
+def _in_use(hands: Hands, order: Order, granted: Granted, seen: Look) -> str:
+    """Say who on the host keeps it from being restarted, as before the restart of a change."""
+    if seen.facts is None:
+        return ""
+    told = _was_told(hands, granted)
+    return in_use(order, without_our_shutdown(hands, order, seen.facts, told=told))
 
 
 def _by_worker(

@@ -8,6 +8,7 @@ from wavemend.errors import PlanError, TransportError
 from wavemend.execution import drift
 from wavemend.execution.hands import Hands
 from wavemend.execution.order import Order
+from wavemend.execution.reboot_rules import in_use
 from wavemend.execution.restore_points import asking, snapshotter, subject_of
 from wavemend.execution.rollback_end import RollbackEnd, is_back, unnamed_version
 from wavemend.execution.taking_back import Way
@@ -19,6 +20,7 @@ from wavemend.managers import Manager, TakesUpdatesBack
 from wavemend.observations import Look
 from wavemend.outcomes import Outcome
 from wavemend.packages import Target
+from wavemend.rollbacks import AT_NEXT_BOOT
 from wavemend.snapshots import Found, Missing, RestoreOnHost, RestoreOnWorker, UndoPackages
 
 WayBack: TypeAlias = Way | RollbackEnd
@@ -43,7 +45,7 @@ def way_back(hands: Hands, order: Order, point: RestorePointRow | None, before: 
             return blocked(reason)
         if not way.whole and is_back(order.planned, before.facts, whole=way.removes):
             return blocked("every package is at its old version already")
-    if way.command is None and (end := _still_changing(hands, order)):
+    if end := _in_the_way(hands, order, way, before):
         return end
     if not way.whole:
         return way  # the manager's own transaction says what it cannot get any more
@@ -51,6 +53,16 @@ def way_back(hands: Hands, order: Order, point: RestorePointRow | None, before: 
     with asking(hands, order.host) as ask:
         found = snapshotter(order.profile.restore_point).find(ask, subject)
     return blocked(found.reason) if isinstance(found, Missing) else way_by(hands, order, found)
+
+
+def _in_the_way(hands: Hands, order: Order, way: Way, before: Look) -> RollbackEnd | None:
+    """Say what on the host keeps it from being taken back now; None when nothing does."""
+    if way.command is None and (end := _still_changing(hands, order)):
+        return end
+    if way.restarts and before.facts is not None and (held := in_use(order, before.facts)):
+        # Rather not begun: what is written until somebody restarts the host is lost with that.
+        return blocked(f"{AT_NEXT_BOOT}, and it is not restarted now: {held}")
+    return None
 
 
 def _changed_since(hands: Hands, order: Order, seen: Facts) -> str:

@@ -196,7 +196,11 @@ class ProfileForm(Form):
     after_hooks: list[Command] = Field(
         default=[], description="Run on the worker after the last wave."
     )
-    probes: list[ProbeForm] = Field(default=[], description="Checks on each host afterwards.")
+    probes: list[ProbeForm] = Field(
+        default=[],
+        description="Checks on each host before its change and after it, before its wave's gate "
+        "and at the last look.",
+    )
     hooks: list[HookForm] = Field(
         default=[], description="Commands around the change of each host, in this order."
     )

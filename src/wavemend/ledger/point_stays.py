@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from sqlmodel import Session, col, select
 
 from wavemend.ledger import attempts, rollbacks, rollouts
+from wavemend.ledger.host_lines import by_host
 from wavemend.ledger.scans import newest_look
 from wavemend.ledger.tables import AttemptRow
 from wavemend.outcomes import Outcome
@@ -51,8 +52,7 @@ def stays_of(
 
 def _not_verified(session: Session, rollout_id: str) -> frozenset[str]:
     """Return whom the look after everything did not find as the rollout had left them."""
-    lines = rollouts.detail_of(session, rollout_id, "verified").splitlines()
-    return frozenset(line.partition(": ")[0] for line in lines)
+    return frozenset(by_host(rollouts.detail_of(session, rollout_id, "verified")))
 
 
 def _after_restart(

@@ -23,7 +23,7 @@ class PointState(StrEnum):
     """Its removal has begun: nothing is taken back by it any more."""
     REMOVED = "removed"
     GONE = "gone"
-    """It was used up by a rollback, or vanished without us."""
+    """It was used up by a rollback, or vanished without us: also with a host that is no more."""
 
 
 NOTHING_MADE = "package_versions"
@@ -148,31 +148,43 @@ def begin_removal(
     is_due = row.state == PointState.MADE and row.remove_after and row.remove_after <= now
     if only_due and not is_due:
         return "it is to stay by now"
-    if get_rollout(session, row.rollout_id).state != FINISHED:
-        return f"rollout {row.rollout_id} is not finished, and may need it"
     if reason := _wanted(session, row, now if only_due else None):
         return reason
-    using = select(RollbackRow.id).where(
-        RollbackRow.rollout_id == row.rollout_id,
-        RollbackRow.host == row.host,
-        RollbackRow.state != AttemptState.ENDED,
-    )
-    if rollback := session.exec(using).first():
-        return f"rollback {rollback} has not ended, and may need it"
     set_state(session, row, PointState.REMOVING, actor=actor, now=now)
     return ""
 
 
 def _wanted(session: Session, row: RestorePointRow, now: datetime | None) -> str:
-    """Say which rollback that is still to be begun needs a point; empty when none does.
+    """Say what may need a point, its rollout or a rollback of it; empty when nothing does.
 
     `now`: those count too that only wait for a signature, or for being repeated with one.
     """
+    if get_rollout(session, row.rollout_id).state != FINISHED:
+        return f"rollout {row.rollout_id} is not finished, and may need it"
     runs = rollback_runs.open_runs(session, row.rollout_id)
     if any(row.host == host.host for run in runs for host in run.case.hosts):
         return "a run that takes the host back has not ended, and may need it"
     if now is not None and row.host in rollback_approvals.asked_for(session, row.rollout_id, now):
         return "somebody has asked to take the host back, and may need it"
+    using = select(RollbackRow.id).where(
+        RollbackRow.rollout_id == row.rollout_id,
+        RollbackRow.host == row.host,
+        RollbackRow.state != AttemptState.ENDED,
+    )
+    rollback = session.exec(using).first()
+    return f"rollback {rollback} has not ended, and may need it" if rollback else ""
+
+
+def forget(
+    session: Session, point: RestorePointRow, *, actor: str, reason: str, now: datetime
+) -> str:
+    """Write down that a point is gone, because somebody says so; return why not, or nothing."""
+    row = session.get_one(RestorePointRow, (point.rollout_id, point.host))
+    if row.state not in STANDING:
+        return f"it is {row.state} already"
+    if needed := _wanted(session, row, None):
+        return needed
+    set_state(session, row, PointState.GONE, actor=actor, now=now, reason=reason)
     return ""
 
 

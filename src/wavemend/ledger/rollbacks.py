@@ -22,7 +22,7 @@ from wavemend.ledger.rollouts import Lease, check_lease, stopped
 from wavemend.ledger.scans import newest_look
 from wavemend.ledger.tables import AttemptRow, AuditEventRow, RolloutRow
 from wavemend.outcomes import MAY_STILL_RUN, Outcome, PackageResult
-from wavemend.rollbacks import AT_NEXT_BOOT
+from wavemend.rollbacks import AT_NEXT_BOOT, BY_HAND
 from wavemend.rollout import AttemptState
 
 _NOTHING_DONE = frozenset({Outcome.NOT_ATTEMPTED, Outcome.BLOCKED})
@@ -131,7 +131,7 @@ def _not_this_one(session: Session, attempt: AttemptRow, *, automatic: bool) -> 
 
 def _other_change(session: Session, attempt: AttemptRow) -> str:
     """Say which other change of the host is in the way; empty when none is."""
-    if reason := unfinished_on(session, attempt.host):
+    if reason := in_the_way(session, attempt.host):
         return reason
     for other in _touching(session, attempt.host):
         if other.id == attempt.id:
@@ -162,6 +162,11 @@ def unfinished_on(session: Session, host: str) -> str:
     return f"rollback {found} of the host has not ended" if found else ""
 
 
+def in_the_way(session: Session, host: str) -> str:
+    """Say which rollback keeps every other change from a host, a rollback too; empty: none."""
+    return unfinished_on(session, host) or waits_for_boot(session, host)
+
+
 def waits_for_boot(session: Session, host: str) -> str:
     """Say which rollback puts a host's disk back with its next boot; empty when none does.
 
@@ -179,8 +184,7 @@ def waits_for_boot(session: Session, host: str) -> str:
         then = from_document(Evidence, last.evidence).boot_id_after
         if then and then != seen[1].facts.boot_id:
             return ""
-    what = f"rollback {last.id} puts its disk back with its next restart"
-    return f"{what}: restart it by hand, and scan it"
+    return f"rollback {last.id} puts its disk back with its next restart: {BY_HAND}"
 
 
 def refuse(
@@ -209,16 +213,22 @@ def has_begun(session: Session, rollback_id: str) -> bool:
     return _rollback(session, rollback_id).begun_at is not None
 
 
-def count_restart(session: Session, lease: Lease, rollback_id: str, now: datetime) -> int:
-    """Write the intent to restart the host before it is told; return how many that makes."""
-    check_lease(session, lease)
+def restarts_of(session: Session, rollback_id: str) -> int:
+    """Return how many times a host was told to restart by a rollback."""
     row = _rollback(session, rollback_id)
     told = select(func.count()).where(
         AuditEventRow.subject == row.rollout_id,
         AuditEventRow.kind == _RESTARTED,
         col(AuditEventRow.body).contains(f'"{row.id}"', autoescape=True),
     )
-    number = session.exec(told).one() + 1
+    return session.exec(told).one()
+
+
+def count_restart(session: Session, lease: Lease, rollback_id: str, now: datetime) -> int:
+    """Write the intent to restart the host before it is told; return how many that makes."""
+    check_lease(session, lease)
+    row = _rollback(session, rollback_id)
+    number = restarts_of(session, rollback_id) + 1
     audit.append(
         session, now, lease.owner, _RESTARTED, row.rollout_id, host=row.host, id=row.id, n=number
     )

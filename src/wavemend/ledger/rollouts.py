@@ -11,6 +11,7 @@ from wavemend.errors import LedgerConflict, LedgerError
 from wavemend.fleet import RolloutKey
 from wavemend.ledger import audit
 from wavemend.ledger.care_tables import RollbackRow
+from wavemend.ledger.host_lines import unwell_before_gates
 from wavemend.ledger.journals import next_fence
 from wavemend.ledger.planned_hosts import copy_hosts
 from wavemend.ledger.tables import (
@@ -214,6 +215,7 @@ def read_view(session: Session, rollout_id: str) -> RolloutView:
     gates = tuple(session.exec(select(GateRow).where(GateRow.rollout_id == rollout_id)))
     notes = select(StepRow.step, StepRow.detail).where(StepRow.rollout_id == rollout_id)
     steps = dict(session.exec(notes).all())
+    unwell = unwell_before_gates(steps)
     return RolloutView(
         attempts={
             host: AttemptView(
@@ -223,6 +225,7 @@ def read_view(session: Session, rollout_id: str) -> RolloutView:
                 lost_at=lost.get(host) or (ended_at if outcome == Outcome.UNREACHABLE else None),
                 taken_back=host in taken_back,
                 going_back=host in going_back,
+                unwell=unwell.get(host, ""),
             )
             for host, state, outcome, ended_at in attempts
         },

@@ -15,7 +15,7 @@ from wavemend.ledger import audit
 from wavemend.ledger.answers import Answer, Granted, Refused, Wait
 from wavemend.ledger.gaps import group_hold
 from wavemend.ledger.limits import others_verdict
-from wavemend.ledger.rollbacks import unfinished_on, waits_for_boot
+from wavemend.ledger.rollbacks import in_the_way
 from wavemend.ledger.rollouts import HALTED, Lease, check_lease, read_view, stopped
 from wavemend.ledger.tables import AttemptRow, StepRow
 from wavemend.outcomes import Outcome
@@ -215,7 +215,7 @@ def in_use(session: Session, host: str) -> str:
     )
     if other := session.exec(attempt).first():
         return f"the rollout {other} is at work on it"
-    return unfinished_on(session, host) or waits_for_boot(session, host)
+    return in_the_way(session, host)
 
 
 def earlier_gate_open(plan: Plan, wave: PlannedWave, gate: Callable[[int], bool | None]) -> str:

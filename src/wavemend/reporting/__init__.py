@@ -1,16 +1,30 @@
 """Build a rollout's report from the ledger, and from nothing else."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from sqlmodel import Session
+
+from wavemend.errors import LedgerError, WavemendError
 from wavemend.fleet import Fleet
+from wavemend.ledger import rollouts
+from wavemend.ledger.intake import current_fleet, fleet_of
+from wavemend.ledger.report_age import last_told
 from wavemend.ledger.store import Ledger
 from wavemend.reporting.source import Source
 from wavemend.reporting.whole import whole_report
 from wavemend.reports import ReportPaths, RolloutReport, summary_text, write_report
+from wavemend.reports.files import written_as_of
 
-__all__ = ["WrittenReport", "build_report", "write_rollout_report"]
+__all__ = [
+    "WrittenReport",
+    "build_report",
+    "fleet_of_night",
+    "renew_reports",
+    "write_rollout_report",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +43,41 @@ def write_rollout_report(
     report = build_report(ledger, fleet, rollout_id, now)
     paths = write_report(report, folder)
     return WrittenReport(paths=paths, report=report, summary=summary_text(report, paths))
+
+
+def fleet_of_night(book: Session, rollout_id: str) -> tuple[Fleet, str]:
+    """Return the fleet a rollout was planned for: zone and gap of its night, companies that left.
+
+    Where it cannot be had, a report in the words of today's fleet is better than none; then also
+    why.
+    """
+    plan = rollouts.read_plan(book, rollout_id)
+    try:
+        return (fleet_of(book, plan.fleet_digest) if plan else current_fleet(book)), ""
+    except LedgerError as error:
+        return current_fleet(book), error.message
+
+
+def renew_reports(ledger: Ledger, folder: Path, clock: Callable[[], datetime]) -> Iterator[str]:
+    """Write each report of a folder again that is older than what the ledger has of its rollout.
+
+    A process may die between the ledger's last word and the page that shows it. A report that is
+    not there was taken away, and is not made anew.
+    """
+    with ledger.reading() as book:
+        told = last_told(book)
+    for rollout_id in sorted(told):
+        written = written_as_of(folder, rollout_id)
+        if written is None or told[rollout_id] <= written:
+            continue
+        try:
+            with ledger.reading() as book:
+                fleet, _ = fleet_of_night(book, rollout_id)
+            write_rollout_report(ledger, fleet, rollout_id, folder, clock())
+        except WavemendError as error:  # the others are renewed all the same
+            yield f"rollout {rollout_id}: its report is out of date: {error}"
+        else:
+            yield f"rollout {rollout_id}: its report was out of date, and is written again"
 
 
 def build_report(ledger: Ledger, fleet: Fleet, rollout_id: str, now: datetime) -> RolloutReport:

@@ -66,7 +66,7 @@ def _standing(source: Source, row: AttemptRow | None) -> _Standing:
     """Return how a host stands: its attempt's outcome, or what a rollback later made of it.
 
     A host that was patched and then taken back is not patched, whoever took it back. One that was
-    begun to be taken back may be anything, and so may one that the last look sees otherwise.
+    begun to be taken back may be anything, and so may one that was seen otherwise since.
     """
     if row is None or not row.outcome:
         return _Standing(outcome=None, reason=row.reason if row else "")
@@ -83,8 +83,8 @@ def _standing(source: Source, row: AttemptRow | None) -> _Standing:
         reason = told
         if back.outcome != Outcome.BLOCKED:  # one that was refused has changed nothing
             outcome = Outcome(back.outcome)
-    if outcome.is_good and (seen := source.last_look_differences.get(row.host, "")):
-        doubts.append(f"at the last look: {seen}")
+    if outcome.is_good and (seen := source.seen_since(row.host)):
+        doubts.append(seen)
     return _Standing(outcome=outcome, reason=reason, doubt="; ".join(doubts))
 
 

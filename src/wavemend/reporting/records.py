@@ -66,7 +66,11 @@ def audit_report(source: Source) -> AuditReport:
 
 def open_questions(source: Source) -> tuple[str, ...]:
     """Return what a person has to judge, as sentences."""
-    questions = []
+    questions = [
+        f"before the gate of {source.plan.wave_of(host).name}: {host}: {seen.unwell}"
+        for host, seen in sorted(source.view.attempts.items())
+        if seen.unwell and source.plan
+    ]
     step = source.step("verified")
     if step and step.detail:
         questions += [f"at the last look: {line}" for line in step.detail.splitlines()]

@@ -10,6 +10,7 @@ from wavemend.fleet import Fleet
 from wavemend.hosts import Host
 from wavemend.ledger import attempts, rollbacks, rollouts
 from wavemend.ledger.care_tables import RollbackRow
+from wavemend.ledger.host_lines import by_host
 from wavemend.ledger.scans import judged_looks, played_hosts
 from wavemend.ledger.tables import (
     RolloutRow,
@@ -57,8 +58,15 @@ class Source:
     def last_look_differences(self) -> Mapping[str, str]:
         """What the last look after everything saw otherwise than it was left, by host."""
         detail = rollouts.detail_of(self.book, self.row.id, "verified")
-        found = (line.partition(": ") for line in detail.splitlines())
-        return {name: said for name, _, said in found if name in self.attempts}
+        return {name: said for name, said in by_host(detail).items() if name in self.attempts}
+
+    def seen_since(self, host: str) -> str:
+        """Return what was last seen of a host that is not as its attempt left it, and when."""
+        if "verified" in self.view.steps:
+            said = self.last_look_differences.get(host, "")
+            return f"at the last look: {said}" if said else ""
+        said = self.view.attempts[host].unwell
+        return f"before the gate: {said}" if said else ""
 
     def step(self, name: str) -> StepRow | None:
         """Return a phase of the rollout that was written down as done."""

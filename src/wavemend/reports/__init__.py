@@ -66,4 +66,10 @@ def write_report(report: RolloutReport, folder: Path) -> ReportPaths:
     """
     from wavemend.reports.files import write_both
 
-    return write_both(folder, report.rollout_id, html=render_html(report), json=render_json(report))
+    return write_both(
+        folder,
+        report.rollout_id,
+        html=render_html(report),
+        json=render_json(report),
+        as_of=report.generated_at,
+    )

@@ -91,6 +91,8 @@ class Found:
     name: str
     reference: str = ""
     detail: str = ""
+    going: bool = False
+    """It is being put back, with the host's next boot, and is gone then."""
 
 
 @dataclass(frozen=True, slots=True)

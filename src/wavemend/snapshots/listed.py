@@ -7,6 +7,7 @@ from typing import Protocol
 from wavemend.errors import HostAnswerInvalid, PlanError
 from wavemend.hosts import Host
 from wavemend.policy.care import RestorePointRule
+from wavemend.rollbacks import BY_HAND
 from wavemend.snapshots import (
     PREFIX,
     Ask,
@@ -80,7 +81,7 @@ class ListedPoints:
             return Missing(f"restore points cannot be listed: {listing.trouble}")
         for found in listing.found:
             if found.name == subject.name:
-                return found
+                return Missing(going_words(found)) if found.going else found
         return Missing(f"the restore point {subject.name} is not listed")
 
     def listed(self, ask: Ask, host: Host) -> Listing:
@@ -101,6 +102,8 @@ class ListedPoints:
         if listing.trouble:
             return listing.trouble
         for found in listing.found:
+            if found.name == name and found.going:
+                return going_words(found)
             if found.name == name and (trouble := ask(self.tool.remove(host, found)).trouble):
                 return trouble
         left = self.listed(ask, host)
@@ -111,6 +114,11 @@ class ListedPoints:
     def restoring(self, subject: Subject, found: Found) -> Restoring:
         """Say how the point is brought back."""
         return self.tool.restoring(subject, found)
+
+
+def going_words(found: Found) -> str:
+    """Say of a point that is being put back what a person does about it."""
+    return f"the restore point {found.name} is put back with the host's next restart: {BY_HAND}"
 
 
 def kept_thing(rule: RestorePointRule, host: Host, *, default: str, form: str, what: str) -> str:

@@ -15,8 +15,15 @@ _ENV = ("env", "LC_ALL=C.UTF-8", "LVM_SUPPRESS_FD_WARNINGS=1")
 _PATH = ("PATH=/usr/sbin:/sbin:/usr/bin:/bin",)
 
 
+_MERGING = frozenset({"merging", "1"})
+"""What lvs says of a volume that is merged into its origin, by word or, if so configured, in
+numbers."""
+
+
 class _Volume(BaseModel):
     lv_name: str
+    """In brackets where LVM hides the volume, as it does with one that is to be merged."""
+    lv_merging: str
 
 
 class _Volumes(BaseModel):
@@ -48,9 +55,10 @@ class Lvm:
         return _ask("make a thin snapshot", "lvcreate", "-s", "-n", subject.name, volume)
 
     def listing(self, host: Host) -> Command:
-        """The snapshots of this volume."""
+        """The snapshots of this volume, also the one that its next activation merges."""
         group, _, name = self._volume(host).partition("/")
-        select = ("-S", f'origin="{name}"', "--reportformat", "json", "-o", "lv_name")
+        fields = ("-o", "lv_name,lv_merging")
+        select = ("-a", "-S", f'origin="{name}"', "--reportformat", "json", *fields)
         return _ask("list thin snapshots", "lvs", *select, group)
 
     def read(self, text: str) -> tuple[Found, ...]:
@@ -59,7 +67,11 @@ class Lvm:
             report = _Report.model_validate_json(text)
         except ValidationError as error:
             raise HostAnswerInvalid("lvs did not answer with its JSON report") from error
-        return tuple(Found(name=row.lv_name) for part in report.report for row in part.lv)
+        return tuple(
+            Found(name=row.lv_name.strip("[]"), going=row.lv_merging in _MERGING)
+            for part in report.report
+            for row in part.lv
+        )
 
     def remove(self, host: Host, found: Found) -> Command:
         """Remove the snapshot alone."""

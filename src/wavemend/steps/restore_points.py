@@ -14,13 +14,14 @@ from wavemend.fleet import Fleet
 from wavemend.hosts import Host
 from wavemend.ledger import restore_points, rollbacks
 from wavemend.ledger.care_tables import RestorePointRow
-from wavemend.ledger.intake import fleet_of
+from wavemend.ledger.intake import current_fleet, fleet_of
 from wavemend.ledger.point_stays import stays_of
 from wavemend.ledger.restore_points import NOTHING_MADE
 from wavemend.ledger.rollouts import get_rollout, read_plan, stopped
 from wavemend.plans import Plan
 from wavemend.policy.care import RestorePointRule
-from wavemend.snapshots import Listing
+from wavemend.snapshots import Found, Listing
+from wavemend.snapshots.listed import going_words
 
 ACTOR = "tidy"
 """Who moves points on, in the audit chain."""
@@ -102,18 +103,43 @@ def remove_point(hands: Hands, point: RestorePointRow, *, actor: str, reason: st
     if trouble:
         return Tidied(host=point.host, name=point.name, trouble=trouble)
     with hands.ledger.reading() as book:
+        fleet = current_fleet(book)
         rule = _rule_of_rollout(book, point.rollout_id)
-        host = _host_of_rollout(book, point.rollout_id, point.host)
+        host = _host_of(book, fleet, point)
     with asking(hands, host) as ask:
         try:
             trouble = snapshotter(rule).remove(ask, host, point.name)
         except PlanError as error:
             trouble = str(error)
+    if trouble:
+        trouble += _left(fleet, point.host)
     with hands.ledger.writing() as book:
         restore_points.end_removal(
             book, point, trouble=trouble, actor=actor, now=hands.clock(), reason=reason
         )
     return Tidied(host=point.host, name=point.name, trouble=trouble)
+
+
+def forget_point(hands: Hands, point: RestorePointRow, *, actor: str, reason: str) -> str:
+    """Believe an operator that a point is gone with its host; return why not, or nothing.
+
+    Only where the host has left the fleet: any other is asked.
+    """
+    with hands.ledger.writing() as book:
+        if _has(current_fleet(book), point.host):
+            return "its host is in the fleet: --remove asks it, and finds what is gone"
+        return restore_points.forget(book, point, actor=actor, reason=reason, now=hands.clock())
+
+
+def _has(fleet: Fleet, name: str) -> bool:
+    return any(host.name == name for host in fleet.hosts)
+
+
+def _left(fleet: Fleet, host: str) -> str:
+    """Return what is said besides of a host that has left the fleet; nothing of others."""
+    if _has(fleet, host):
+        return ""
+    return "; its host has left the fleet: if gone for good, `wavemend restore-points --forget`"
 
 
 def odd_points(hands: Hands, fleet: Fleet) -> tuple[Odd, ...]:
@@ -128,21 +154,24 @@ def odd_points(hands: Hands, fleet: Fleet) -> tuple[Odd, ...]:
     with ThreadPoolExecutor(max_workers=HOSTS_AT_ONCE) as pool:
         listings = list(pool.map(lambda each: _listed(hands, *each), asked))
     known = {row.name for row in rows}
-    seen: dict[str, str] = {}
+    seen: dict[str, tuple[str, Found]] = {}
     odd = []
     for (host, _), listing in zip(asked, listings, strict=True):
         if listing.trouble:
-            odd.append(Odd(host=host.name, name="", what=f"cannot be listed: {listing.trouble}"))
+            what = f"cannot be listed: {listing.trouble}{_left(fleet, host.name)}"
+            odd.append(Odd(host=host.name, name="", what=what))
         for found in listing.found:
-            seen.setdefault(found.name, host.name)
+            seen.setdefault(found.name, (host.name, found))
     unseen = {found.host for found in odd}
-    for name, where in sorted(seen.items()):
+    for name, (where, found) in sorted(seen.items()):
         if name not in known:
             what = "the ledger has no such point, or has it as removed"
             odd.append(Odd(host=where, name=name, what=what))
+        elif found.going:
+            odd.append(Odd(host=where, name=name, what=going_words(found)))
     for row in rows:
         if row.proven and row.name not in seen and row.host not in unseen:
-            what = f"{row.state}, and is not listed any more"
+            what = f"{row.state}, and is not listed any more{_left(fleet, row.host)}"
             odd.append(Odd(host=row.host, name=row.name, what=what))
     return tuple(sorted(odd, key=lambda found: (found.host, found.name)))
 
@@ -158,7 +187,7 @@ def _to_ask(
     }
     for row in rows:
         rule = _way_to_list(_rule_of_rollout(book, row.rollout_id))
-        asked.setdefault((row.host, rule), _host_of_rollout(book, row.rollout_id, row.host))
+        asked.setdefault((row.host, rule), _host_of(book, fleet, row))
     ordered = sorted(asked.items(), key=lambda item: (item[0][0], repr(item[0][1])))
     return [(host, rule) for (_, rule), host in ordered if rule.kind != NOTHING_MADE]
 
@@ -189,6 +218,9 @@ def _rule_of_rollout(book: Session, rollout_id: str) -> RestorePointRule:
     return fleet.profile(plan.profile).restore_point
 
 
-def _host_of_rollout(book: Session, rollout_id: str, name: str) -> Host:
-    _, fleet = _fleet_of_rollout(book, rollout_id)
-    return fleet.host(name)
+def _host_of(book: Session, in_force: Fleet, point: RestorePointRow) -> Host:
+    """Return a point's host as it is reached now; one that has left the fleet as it was then."""
+    if _has(in_force, point.host):
+        return in_force.host(point.host)
+    _, fleet = _fleet_of_rollout(book, point.rollout_id)
+    return fleet.host(point.host)

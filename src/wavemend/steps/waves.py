@@ -1,8 +1,11 @@
 """Gates, closing and verification: what happens between and after the hosts."""
 
+from collections.abc import Sequence
+
 from wavemend.execution import drift
 from wavemend.execution.hands import Hands
 from wavemend.execution.looks import look_and_record
+from wavemend.execution.probes import until_well
 from wavemend.hosts import Facts, Host
 from wavemend.ledger import attempts, rollbacks, rollouts
 from wavemend.ledger.rollouts import Lease
@@ -11,11 +14,12 @@ from wavemend.observations import Look
 from wavemend.outcomes import Outcome, PackageOutcome
 from wavemend.packages import Target
 from wavemend.plans import Plan, PlannedWave
+from wavemend.policy.care import Probe
 from wavemend.rollout import GateNumbers, judge_gate
 from wavemend.steps.assess import Assessor, assess_look
 
-_LOOK_AGAIN_SECONDS = 15.0
-"""A host that was patched well is not doubted for one connection that broke."""
+_AGAIN_SECONDS = 15.0
+"""A host that was patched well is not doubted for one connection or answer that failed."""
 
 
 def decide_gate(hands: Hands, lease: Lease, wave: PlannedWave) -> GateNumbers:
@@ -44,7 +48,27 @@ def close(hands: Hands, lease: Lease, plan: Plan, hosts: tuple[str, ...], reason
         rollouts.record_step(book, lease, "closed", hands.clock(), detail=reason)
 
 
-def verify_host(hands: Hands, plan: Plan, host: Host, assessor: Assessor) -> tuple[Look, str]:
+def probe_host(hands: Hands, plan: Plan, host: Host, probes: Sequence[Probe]) -> str:
+    """Ask a host's probes again, some time after its change; say in one line which fail.
+
+    Only of a host that was changed, and well then: any other one is no news. What is taken back
+    was asked by its rollback.
+    """
+    with hands.ledger.reading() as book:
+        row = attempts.find(book, plan.digest, host.name)
+        if row is None or not row.touched or not row.outcome or not Outcome(row.outcome).is_good:
+            return ""
+        back = rollbacks.newest_of(book, row.id)
+    if back is not None and back.outcome != Outcome.BLOCKED:
+        return ""
+    results = until_well(hands, host, probes, _AGAIN_SECONDS)
+    said = ", ".join(f"probe {each.name}: {each.detail}" for each in results if not each.ok)
+    return " ".join(said.split())
+
+
+def verify_host(
+    hands: Hands, plan: Plan, host: Host, assessor: Assessor, probes: Sequence[Probe]
+) -> tuple[Look, str]:
     """Look at a host once more, after everything; say in one line what is not as it was left.
 
     What it still lacks is ranked and written too: from here on it is what is known of the host.
@@ -53,13 +77,14 @@ def verify_host(hands: Hands, plan: Plan, host: Host, assessor: Assessor) -> tup
         row = attempts.find(book, plan.digest, host.name)
     scan_id, seen = look_and_record(hands, host, purpose="verify", rollout_id=plan.rollout)
     if seen.facts is None and row and row.outcome and Outcome(row.outcome).is_good:
-        hands.sleep(_LOOK_AGAIN_SECONDS)
+        hands.sleep(_AGAIN_SECONDS)
         scan_id, seen = look_and_record(hands, host, purpose="verify", rollout_id=plan.rollout)
     if seen.facts is None:
         # One line: what a host says must not read as the line of another one.
         return seen, " ".join(f"{seen.reason}: {seen.detail}".split())
     assess_look(hands, assessor, host, scan_id, seen)
     wrong = _differences(hands, plan, host.name, row, seen.facts)
+    wrong += filter(None, [probe_host(hands, plan, host, probes)])
     return seen, " ".join(", ".join(wrong).split())
 
 

@@ -3,6 +3,7 @@
 # `first` takes.
 manager=$3
 shift 3
+written=/var/lib # the job's own place: what the declared commands write to, nobody knows
 
 package_arch() { uname -m; }
 

@@ -8,6 +8,9 @@ set -u
 export PATH="${PATH:-}:/usr/sbin:/sbin:/usr/bin:/bin" LC_ALL=C.UTF-8
 R="${WAVEMEND_ROOT:-}"
 N=$1 refresh=$2
+# Where a change of packages writes, wavemend's own job among it. A declared manager's commands may
+# write elsewhere.
+written='/ /usr /boot /var/lib'
 cd / || exit 1
 
 # The answer is printed in one piece: every piece is a packet of its own on the way.
@@ -61,6 +64,30 @@ space() {
       "$(df -P -k "$R$path" | awk 'NR == 2 { print $2, $4 }')" \
       "$(df -P -i "$R$path" | awk 'NR == 2 { print $2, $4 }')"
   done
+}
+
+# The mount points that are read-only, of those that a change writes to, in the kernel's own words:
+# to root, some shells call every file writable. A disk that fails ends so, too. What fstab wants so
+# is left to the hooks that its administrator gave the package manager, but for wavemend's own place.
+read_only() {
+  [ -r "$R/proc/self/mounts" ] || return 0
+  fstab=
+  [ ! -r "$R/etc/fstab" ] || fstab=$R/etc/fstab
+  for path in $written; do
+    [ -d "$R$path" ] || continue
+    awk -v path="$path" '
+      FILENAME ~ /fstab$/ {
+        if ($1 !~ /^#/ && $4 ~ /(^|,)ro(,|$)/) wanted[$2] = 1
+        next
+      }
+      $2 == path || $2 == "/" || index(path, $2 "/") == 1 {
+        if (length($2) >= length(place)) { place = $2; options = $4 }
+      }
+      END {
+        if (wanted[place] && path != "/var/lib" && options !~ /emergency_ro/) exit
+        if (options ~ /(^|,)(emergency_)?ro(,|$)/) print place
+      }' $fstab "$R/proc/self/mounts"
+  done | sort -u
 }
 
 # A container's process: its files are not this host's, even where their names are the same. The
@@ -151,6 +178,7 @@ about_host() {
   section host host
   section os-release os_release
   section space space
+  section read-only read_only
   section users users
   section inhibitors inhibitors
   section shutdown shutdown_scheduled

@@ -48,6 +48,7 @@ class System:
     clock_skew_seconds: float
     running_kernel: str
     free_space: tuple[FreeSpace, ...]
+    read_only: tuple[str, ...]
     users: tuple[str, ...]
     inhibitors: tuple[str, ...]
     scheduled_shutdown: str
@@ -104,6 +105,7 @@ def read_system(host: Host, sections: Mapping[str, Section], asked: Asked) -> Sy
         clock_skew_seconds=_skew(host.name, values, sections["end"], asked),
         running_kernel=values.get("kernel", ""),
         free_space=_space(host.name, sections["space"].lines),
+        read_only=lines_of(sections, "read-only"),
         users=_users(lines_of(sections, "users")),
         inhibitors=_inhibitors(lines_of(sections, "inhibitors")),
         scheduled_shutdown=_scheduled(lines_of(sections, "shutdown")),

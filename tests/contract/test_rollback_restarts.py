@@ -1,0 +1,164 @@
+"""The restart of a rollback waits for people as that of a change does, and is not asked for twice.
+
+Real ledger, real scripts and jobs on a simulated host; apt, dpkg and snapper are played, and so is
+the host's power.
+"""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from tests.contract.attempt_bench import Fate
+from tests.contract.test_attempt_reboots import START, Once, site_of
+from tests.contract.test_attempt_reboots import Site as Powered
+from tests.contract.test_reboots import (
+    backup_runs,
+    manners,
+    olga_logs_in,
+    somebody_schedules_a_shutdown,
+)
+from wavemend.execution.rollback import roll_back_host
+from wavemend.execution.rollback_end import RollbackEnd
+from wavemend.ledger import audit, rollbacks
+from wavemend.outcomes import Outcome
+from wavemend.policy.care import Presence, RestorePointRule
+from wavemend.policy.profiles import RebootRule
+from wavemend.rollbacks import RollbackRequest
+from wavemend.steps.prepare import prepare_host
+from wavemend.steps.roll_back import case_of
+
+pytestmark = pytest.mark.skipif(shutil.which("flock") is None, reason="flock is missing")
+
+SNAPPER = """\
+#!/bin/sh
+case "$*" in
+  *list*) printf 'number,description\\n17,wavemend-r-1-web1\\n' ;;
+  *rollback*) echo "$*" >>'{rolled}' ;;
+esac
+"""
+
+
+@dataclass
+class Site:
+    """A patched host whose disk goes back with its next boot."""
+
+    host: Powered
+    rolled: Path
+    """Each time that snapper was told to put the disk back, a line."""
+
+    def roll_back(self, fate: Fate | None = None) -> RollbackEnd:
+        """Take the host back as a new process would, for an operator."""
+        bench = self.host.bench
+        with bench.ledger.reading() as book:
+            case = case_of(book, bench.plan, ("web1",), requested_by="olga", reason="slow")
+        request = RollbackRequest(
+            requested_by="olga", reason="slow", case=case, outside_window=True
+        )
+        return roll_back_host(self.host.hands(fate), bench.order(), request)
+
+    def state(self) -> tuple[int, int, int]:
+        """Return how often the disk was put back, restarts told, and rollbacks written down."""
+        put_back = len(self.rolled.read_text().splitlines()) if self.rolled.exists() else 0
+        with self.host.bench.ledger.reading() as book:
+            return put_back, self.host.told, len(rollbacks.of_rollout(book, "r-1"))
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    host = site_of(tmp_path / "lab", RebootRule.NEVER)
+    machine, bench = host.machine, host.bench
+    rolled = tmp_path / "rolled"
+    played = machine.state / "bin" / "snapper"
+    played.write_text(SNAPPER.format(rolled=rolled))
+    played.chmod(0o755)
+    packages = machine.folder / "packages.json"
+    before = packages.read_text()
+
+    def boot() -> None:
+        if rolled.exists():
+            packages.write_text(before)
+        machine.boot()
+
+    host.when_told = boot
+    bench.profile = replace(
+        bench.profile, restore_point=RestorePointRule(kind="snapper", required=True)
+    )
+    prepare_host(bench.hands(), bench.take_lease(), bench.plan, bench.host, bench.profile)
+    assert host.attempt() is Outcome.PATCHED
+    return Site(host, rolled)
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "words"),
+    [
+        (olga_logs_in, "logged in: olga pts/0"),
+        (backup_runs, "asked not to be shut down by backup: "),
+        (somebody_schedules_a_shutdown, "reboot is scheduled on the host already"),
+    ],
+)
+def test_no_disk_is_put_back_for_a_restart_that_would_wait(
+    site: Site, meanwhile: Callable[[Powered], None], words: str
+) -> None:
+    meanwhile(site.host)
+
+    end = site.roll_back()
+
+    assert end.outcome is Outcome.BLOCKED
+    assert end.detail.startswith(
+        f"it takes effect with a restart, and it is not restarted now: {words}"
+    )
+    assert site.state() == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "words"),
+    [
+        (olga_logs_in, "not restarted: logged in: olga pts/0; "),
+        (backup_runs, "not restarted: asked not to be shut down by backup: "),
+    ],
+)
+def test_whoever_comes_when_the_disk_is_put_back_is_not_cut_off(
+    site: Site, meanwhile: Callable[[Powered], None], words: str
+) -> None:
+    end = site.roll_back(Once(f"before {START}", lambda: meanwhile(site.host)))
+
+    assert (end.outcome, site.state()) == (Outcome.NEEDS_HUMAN, (1, 0, 1))
+    assert end.detail.startswith(f"it takes effect with a restart: {words}")
+    assert end.detail.endswith(
+        "; nothing else is begun on it before: restart it by hand, and scan it"
+    )
+
+
+def test_people_and_inhibitors_are_passed_over_where_the_profile_says_so(site: Site) -> None:
+    manners(site.host, users=Presence.IGNORE, inhibitors=Presence.IGNORE)
+    olga_logs_in(site.host)
+    backup_runs(site.host)
+
+    end = site.roll_back()
+
+    assert (end.outcome, end.detail) == (Outcome.ROLLED_BACK, "the old versions are back")
+    assert site.state() == (1, 1, 1)
+
+
+def test_a_disk_that_waits_for_its_restart_is_not_put_back_again_and_the_host_stays_held(
+    site: Site,
+) -> None:
+    site.roll_back(Once(f"before {START}", lambda: olga_logs_in(site.host)))
+    (site.host.machine.state / "bin" / "who").unlink()  # she has gone home
+
+    again = site.roll_back()
+
+    with site.host.bench.ledger.reading() as book:
+        (row,) = rollbacks.of_rollout(book, "r-1")
+        held = rollbacks.waits_for_boot(book, "web1")
+        last = audit.events(book, "r-1")[-1]
+    words = f"rollback {row.id} puts its disk back with its next restart"
+    assert (again.outcome, again.detail) == (
+        Outcome.BLOCKED,
+        f"{words}: restart it by hand, and scan it",
+    )
+    assert (held, last.kind) == (again.detail, "rollback.refused")
+    assert site.state() == (1, 0, 1)

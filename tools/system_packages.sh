@@ -31,6 +31,7 @@ if [ "${1:-demo}" = ci ]; then
   like libvirtd libvirt-daemon
   like snapper snapper
   like mkfs.btrfs btrfs-progs
+  like lvs lvm2
   # rpm itself says whether our order of versions is its order.
   /usr/bin/python3 -c 'import rpm' >/dev/null 2>&1 || wanted="$wanted python3-rpm"
   ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || wanted="$wanted postgresql"

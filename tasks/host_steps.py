@@ -12,7 +12,7 @@ from prefect.cache_policies import NO_CACHE
 from tasks.run_log import run_log
 from tasks.workbench import Running, Workbench
 from wavemend.execution.attempt import attempt_host
-from wavemend.execution.drift import fleet_drift
+from wavemend.execution.drift import fleet_drift, window_drift
 from wavemend.execution.order import InForce, Order
 from wavemend.ledger.attempts import Refused
 from wavemend.observations import Look
@@ -100,12 +100,13 @@ def patch(running: Running, wave: str, names: tuple[str, ...], shown: str) -> tu
 
 def _in_force(running: Running, name: str) -> InForce:
     """Return what the fleet in force says of a planned host at this moment."""
-    fleet = running.in_force()
+    fleet, plan = running.in_force(), running.plan
+    now = running.bench.hands.clock()
     return InForce(
         tenant=running.tenant,
         calendar=running.calendar,
         limits=running.limits(name),
-        fleet_drift=fleet_drift(running.plan.host(name), fleet),
+        fleet_drift=fleet_drift(plan, name, fleet) or window_drift(plan, fleet, now),
     )
 
 

@@ -167,8 +167,13 @@ def hooks_of(running: Running, when: str) -> tuple[tuple[str, ...], ...]:
 
 
 def steps_done(running: Running) -> frozenset[str]:
-    """Return the phases that the ledger has as done."""
+    """Return the phases that the ledger has as done.
+
+    Asked before a command of the profile runs: raises LedgerConflict when another run goes on with
+    the rollout, as that one runs it.
+    """
     with running.bench.hands.ledger.reading() as book:
+        rollouts.check_lease(book, running.lease)
         return rollouts.read_view(book, running.lease.rollout_id).steps
 
 

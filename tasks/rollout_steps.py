@@ -48,11 +48,9 @@ def freeze(bench: Workbench, lease: Lease) -> Plan:
 
 @task(task_run_name="{title}", cache_policy=NO_CACHE)
 def wait_until(running: Running, title: str, until: datetime) -> None:
-    """Wait for a soak or a gap to pass, by the wall clock that the ledger's times are in."""
+    """Wait for a soak or a gap to pass."""
     run_log().info("%s: until %s UTC", title, f"{until:%H:%M:%S}")
-    hands = running.bench.hands
-    while (left := (until - hands.clock()).total_seconds()) > 0:
-        hands.sleep(min(left, 1.0))
+    running.bench.hands.wait_until(until)
 
 
 @task(task_run_name="gate {wave.name}", cache_policy=NO_CACHE)

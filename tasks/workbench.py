@@ -68,8 +68,8 @@ class Running:
 
     Hosts, logins and profiles are those of the fleet the plan was made for, even if another one
     was applied since. Who may approve is asked of the fleet in force: a name taken out counts
-    no more, and of a company taken out nobody does. A host taken out, or made critical since,
-    is not started.
+    no more, and of a company taken out nobody does. A host taken out, moved to another rollout,
+    or made critical since, is not started.
     """
 
     __slots__ = ("_almanac", "_in_force", "_limits", "_lock", "bench", "lease", "plan")

@@ -354,7 +354,7 @@ class World:
                 tenant=tenant,
                 calendar=self.fleet.calendar_of("acme"),
                 limits=FleetLimits(self.fleet).of(self.target),
-                fleet_drift=fleet_drift(plan.host(self.target), self.fleet),
+                fleet_drift=fleet_drift(plan, self.target, self.fleet),
             ),
         )
 

@@ -53,7 +53,12 @@ class PoweredRoot(LocalRoot):
         self, argv: Sequence[str], *, stdin: bytes = b"", deadline: float, bound: int = OUTPUT_BOUND
     ) -> CommandResult:
         """Run it; the line is cut by a shutdown, as it is on a real host."""
-        if argv[0] == "shutdown":
+        if "shutdown" in argv:
+            # What the host asks before it obeys is asked for real.
+            asked = (*argv[: argv.index("shutdown")], "true")
+            answer = super().run_as_root(asked, stdin=stdin, deadline=deadline, bound=bound)
+            if answer.exit_status != 0:
+                return answer
             self.site.told += 1
             self.site.when_told()
             raise ConnectionLost("closed by the other side")

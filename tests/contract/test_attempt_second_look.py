@@ -179,10 +179,15 @@ def fleet_of(*hosts: Host) -> Fleet:
     )
 
 
+def declared(bench: Bench) -> Host:
+    """Return the host as a fleet has it that its rollout was planned for."""
+    return replace(bench.host, profile=bench.plan.profile, window=bench.plan.window)
+
+
 def under(bench: Bench, in_force: Fleet) -> Order:
     """Return the order for the host as it is given while this fleet is in force."""
     order = bench.order()
-    return replace(order, fleet_drift=fleet_drift(order.planned, in_force))
+    return replace(order, fleet_drift=fleet_drift(order.plan, bench.host.name, in_force))
 
 
 GONE = "the host is no longer in the fleet"
@@ -194,7 +199,7 @@ def test_a_host_that_the_fleet_in_force_says_otherwise_of_is_not_begun_after_its
     tmp_path: Path, stays: bool, words: str
 ) -> None:
     bench, machine = intended(tmp_path / "lab")
-    in_force = fleet_of(replace(bench.host, critical=True)) if stays else fleet_of()
+    in_force = fleet_of(replace(declared(bench), critical=True)) if stays else fleet_of()
 
     assert attempt_host(bench.hands(), under(bench, in_force)) is Outcome.NOT_ATTEMPTED
     assert_given_up(bench, machine, words)
@@ -205,7 +210,7 @@ def test_a_host_that_the_fleet_in_force_says_otherwise_of_gets_no_intent(
     tmp_path: Path, stays: bool, words: str
 ) -> None:
     bench, machine = bench_of(tmp_path / "lab")
-    in_force = fleet_of(replace(bench.host, critical=True)) if stays else fleet_of()
+    in_force = fleet_of(replace(declared(bench), critical=True)) if stays else fleet_of()
 
     assert attempt_host(bench.hands(), under(bench, in_force)) is Outcome.NOT_ATTEMPTED
     assert bench.row().reason.startswith(f"drift: {words}")
@@ -213,10 +218,31 @@ def test_a_host_that_the_fleet_in_force_says_otherwise_of_gets_no_intent(
     assert installs(machine) == {}
 
 
+@pytest.mark.parametrize(
+    ("moved", "words"),
+    [
+        ({"tenant": "globex"}, "the host belongs to another company by now"),
+        ({"profile": "gentle"}, "the host has the profile gentle by now, not linux"),
+        ({"profile": ""}, "the host has no profile any more"),
+        ({"window": "sunday"}, "the host is changed in the window sunday by now, not in night"),
+    ],
+)
+def test_a_host_that_was_moved_out_of_its_rollout_is_not_begun(
+    tmp_path: Path, moved: dict[str, str], words: str
+) -> None:
+    """Its freezes, its people, its stop are those of where it is now."""
+    bench, machine = bench_of(tmp_path / "lab")
+    in_force = fleet_of(replace(declared(bench), **moved))  # type: ignore[arg-type]
+
+    assert attempt_host(bench.hands(), under(bench, in_force)) is Outcome.NOT_ATTEMPTED
+    assert bench.row().reason == f"drift: {words}"
+    assert installs(machine) == {}
+
+
 def test_a_host_that_is_in_the_fleet_in_force_as_it_was_planned_is_patched(tmp_path: Path) -> None:
     bench, machine = bench_of(tmp_path / "lab")
 
-    assert attempt_host(bench.hands(), under(bench, fleet_of(bench.host))) is Outcome.PATCHED
+    assert attempt_host(bench.hands(), under(bench, fleet_of(declared(bench)))) is Outcome.PATCHED
     assert installs(machine) == WHOLE
 
 

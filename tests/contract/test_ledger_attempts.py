@@ -63,7 +63,8 @@ def test_a_granted_intent_is_in_the_ledger_before_anybody_hears_of_it(ledger: Le
     answer = intend(ledger, lease, "web1")
     (row,) = rows(ledger)
 
-    assert answer == Granted(row.id, "n" * 32, lease.fence)
+    assert answer == Granted(row.id, "n" * 32, row.fence)
+    assert row.fence > lease.fence
     assert (row.state, row.touched, row.intent_at) == (AttemptState.INTENT, True, START)
     assert (row.plan_digest, row.wave, row.outcome) == (PLAN.digest, 1, "")
 
@@ -346,10 +347,11 @@ def test_reboots_are_counted_over_owners_before_the_host_is_told(ledger: Ledger)
         assert attempts.count_reboot(book, lease, name, START) == 1
     newer = take(ledger, owner="second", owner_is_dead=True)
     with ledger.writing() as book:
-        attempts.take_over(book, newer, name)
+        granted = attempts.take_over(book, newer, name)
         assert attempts.count_reboot(book, newer, name, START) == 2
 
-    assert [(row.fence, row.reboots) for row in rows(ledger)] == [(newer.fence, 2)]
+    assert [(row.fence, row.reboots) for row in rows(ledger)] == [(granted.fence, 2)]
+    assert granted.fence > newer.fence
 
 
 def test_an_attempt_that_does_not_exist_is_said(ledger: Ledger) -> None:

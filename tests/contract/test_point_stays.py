@@ -35,6 +35,7 @@ from wavemend.ledger import (
     rollbacks,
     rollouts,
 )
+from wavemend.ledger.attempts import Granted
 from wavemend.ledger.care_tables import RestorePointRow, RollbackRow
 from wavemend.ledger.intake import apply_fleet
 from wavemend.ledger.restore_points import PointState
@@ -168,7 +169,7 @@ class Site:
         )
         with self.ledger.writing() as book:
             answer = rollbacks.intend(book, self.lease, wish, now=self.now, local_stop="")
-            return answer.reason if answer else ""
+            return "" if isinstance(answer, Granted) else answer.reason
 
 
 def point(name: str) -> RestorePointRow:

@@ -139,7 +139,8 @@ def take_back(
         automatic=False,
     )
     with ledger.writing() as book:
-        assert rollbacks.intend(book, lease, wish, now=at, local_stop="") is None
+        answer = rollbacks.intend(book, lease, wish, now=at, local_stop="")
+        assert isinstance(answer, Granted)
         if outcome is not None:
             rollbacks.end(
                 book,

@@ -10,7 +10,7 @@ from tests.cases.rollouts.build import START, facts, host, plan_of, wave
 from tests.cases.rollouts.ledgers import frozen, intend, new_ledger
 from tests.contract.test_windows_care_views import FLEET
 from tests.unit.test_report_closed import assessment, ranked
-from wavemend.ledger import attempts, rollbacks
+from wavemend.ledger import attempts, rollbacks, rollouts
 from wavemend.ledger.assessments import record_assessment
 from wavemend.ledger.attempts import Granted
 from wavemend.ledger.rollbacks import RollbackIntent
@@ -70,7 +70,7 @@ def look(ledger: Ledger, purpose: str, minutes: int, *findings: str) -> None:
 def take_back(ledger: Ledger, outcome: Outcome, *packages: PackageResult) -> None:
     with ledger.writing() as book:
         attempt = attempts.of_rollout(book, "r-1")[0]
-        held = Lease("r-1", "me", attempt.fence)
+        held = Lease("r-1", "me", rollouts.get_rollout(book, "r-1").fence)
         wish = RollbackIntent(
             rollback_id="b-1",
             nonce="n",
@@ -80,7 +80,8 @@ def take_back(ledger: Ledger, outcome: Outcome, *packages: PackageResult) -> Non
             reason="slow",
             automatic=False,
         )
-        assert rollbacks.intend(book, held, wish, now=START + 3 * MINUTE, local_stop="") is None
+        answer = rollbacks.intend(book, held, wish, now=START + 3 * MINUTE, local_stop="")
+        assert isinstance(answer, Granted)
         rollbacks.end(
             book,
             held,

@@ -355,10 +355,9 @@ def test_a_start_that_was_stalled_for_hours_is_not_begun_by_the_hosts_own_clock(
 def leave_intent(site: Site, *, running: bool = False) -> Granted:
     """Write what a process has written that died before, or right after, the beginning."""
     lease, bench = site.bench.take_lease(), site.bench
-    granted = Granted(f"b-{bench.hands().token()}", bench.hands().token(), lease.fence)
     wish = RollbackIntent(
-        rollback_id=granted.attempt_id,
-        nonce=granted.nonce,
+        rollback_id=f"b-{bench.hands().token()}",
+        nonce=bench.hands().token(),
         attempt_id=bench.row().id,
         kind=bench.profile.restore_point.kind,
         requested_by="olga",
@@ -366,7 +365,8 @@ def leave_intent(site: Site, *, running: bool = False) -> Granted:
         automatic=False,
     )
     with bench.ledger.writing() as book:
-        assert rollbacks.intend(book, lease, wish, now=bench.now(), local_stop="") is None
+        granted = rollbacks.intend(book, lease, wish, now=bench.now(), local_stop="")
+        assert isinstance(granted, Granted)
         if running:
             rollbacks.mark_running(book, lease, granted.attempt_id, bench.now(), bench.now())
     return granted

@@ -68,7 +68,7 @@ def refusal(ledger: Ledger, rollback: str = "b-0123456789") -> str:
         )
         held = Lease("r-1", "me", rollout.fence)
         answer = rollbacks.intend(book, held, wish, now=START, local_stop="")
-        return answer.reason if answer else ""
+        return "" if isinstance(answer, Granted) else answer.reason
 
 
 RESTART = replace(KEY, kind=RolloutKind.RESTART)

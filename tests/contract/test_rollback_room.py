@@ -65,9 +65,10 @@ def take_back(night: Night, n: int, *, automatic: bool = False) -> Wait | Refuse
         automatic=automatic,
     )
     with night.ledger.writing() as book:
-        return rollbacks.intend(
+        answer = rollbacks.intend(
             book, night.leases[f"r-{n}"], wish, now=LATER, local_stop="", limits=PAIR
         )
+    return None if isinstance(answer, Granted) else answer
 
 
 def taken_back(night: Night, n: int, outcome: Outcome) -> None:

@@ -105,9 +105,8 @@ def _try_once(hands: Hands, order: Order) -> Outcome | None:
 def _resume(hands: Hands, order: Order, row: AttemptRow) -> Outcome:
     """Go on with what an earlier process began: ask the host before anything else."""
     with hands.ledger.writing() as book:
-        attempts.take_over(book, order.lease, row.id)
+        granted = attempts.take_over(book, order.lease, row.id)
         found = newest_look(book, order.host.name, purpose="intent", rollout_id=order.plan.rollout)
-    granted = Granted(row.id, row.nonce, order.lease.fence)
     if rolled_back := resume_rollback(hands, order, granted):
         return finish.end(hands, order, granted, rolled_back)
     seen = found[1] if found else Look(host=order.host.name, at=hands.clock(), facts=None)

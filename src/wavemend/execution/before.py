@@ -17,7 +17,7 @@ from wavemend.execution.restore_points import restore_point_gone
 from wavemend.execution.start import START_SECONDS
 from wavemend.execution.unseen import still_running
 from wavemend.hosts import Facts
-from wavemend.ledger import journals
+from wavemend.ledger import journals, machines
 from wavemend.observations import Look
 from wavemend.outcomes import Outcome
 from wavemend.packages import Target
@@ -61,9 +61,13 @@ def check_look(
     """
     with hands.ledger.reading() as book:
         strangers = journals.strangers(book, order.host.name, seen.facts)
+        twins = machines.other_names(book, order.host.name, seen.facts) if seen.facts else ()
     found = compare(order, seen, strangers)
     if isinstance(found, Obstacle) or seen.facts is None:
         return found
+    if twins:
+        reason = f"it is the same machine as {', '.join(twins)}: take one of the two out"
+        return Obstacle(outcome=Outcome.BLOCKED, reason=reason)
     if only is not None:
         found = tuple(target for target in found if target in only)
     obstacle = _still_changing(hands, order) or _nothing_for(hands, order, seen.facts, found)

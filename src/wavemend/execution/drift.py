@@ -1,23 +1,57 @@
 """What was approved is what runs: compare the host, as it is now, with the plan. Pure."""
 
 from collections.abc import Iterable
+from datetime import datetime
 
+from wavemend.calendar.windows import occurrence_at
 from wavemend.errors import FleetError
-from wavemend.fleet import Fleet
+from wavemend.fleet import Fleet, RolloutKind
 from wavemend.hosts import Facts, InstalledPackage
 from wavemend.outcomes import PackageOutcome, PackageResult
 from wavemend.packages import Target, Transaction
-from wavemend.plans import PlannedHost
+from wavemend.plans import Plan, PlannedHost
+
+_BY_WINDOW = frozenset({RolloutKind.PATCH, RolloutKind.REPAIR})
+"""Rollouts of the hosts of one window; the others take those of all windows. See `members`."""
 
 
-def fleet_drift(planned: PlannedHost, in_force: Fleet) -> str:
-    """Say what the fleet in force says otherwise of a planned host; empty when nothing."""
+def fleet_drift(plan: Plan, host: str, in_force: Fleet) -> str:
+    """Say what the fleet in force says otherwise of a planned host; empty when nothing.
+
+    One that was moved is another rollout's: the calendars, the people and the stop that this one
+    asks are not the host's any more.
+    """
     try:
-        declared = in_force.host(planned.name)
+        declared = in_force.host(host)
     except FleetError:
         return "the host is no longer in the fleet"
-    if declared.critical and not planned.critical:
+    if declared.tenant != plan.tenant:
+        return "the host belongs to another company by now"
+    if not declared.profile:
+        return "the host has no profile any more"
+    if declared.profile != plan.profile:
+        return f"the host has the profile {declared.profile} by now, not {plan.profile}"
+    if plan.kind in _BY_WINDOW and declared.window != plan.window:
+        return f"the host is changed in the window {declared.window} by now, not in {plan.window}"
+    if declared.critical and not plan.host(host).critical:
         return "the host was made critical after the plan was frozen: it needs a new plan"
+    return ""
+
+
+def window_drift(plan: Plan, in_force: Fleet, now: datetime) -> str:
+    """Say that nothing may start now by the fleet in force, whose window is another one by now.
+
+    The plan's own is asked besides: what was approved for one night is not taken to another. An
+    emergency has no window of the fleet.
+    """
+    if plan.kind == RolloutKind.EMERGENCY or in_force.digest == plan.fleet_digest:
+        return ""
+    try:
+        opening = occurrence_at(in_force.window(plan.window), now)
+    except FleetError:
+        return f"the window {plan.window} is no longer in the fleet"
+    if opening is None or now >= opening.last_start:
+        return f"by the fleet in force nothing may start now in the window {plan.window}"
     return ""
 
 

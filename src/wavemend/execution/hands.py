@@ -45,6 +45,20 @@ class Hands:
     url_trouble: Callable[[str, float], str] = url_trouble
     """Why an address does not answer below 400 within so many seconds."""
 
+    def wait_until(self, moment: datetime) -> None:
+        """Wait for a moment of the wall clock, which the ledger's times are in.
+
+        No shorter than it was away at first: a clock that is put forward meanwhile makes no host
+        watched for longer than it was.
+        """
+
+        def left() -> float:
+            return (moment - self.clock()).total_seconds()
+
+        end = self.monotonic() + left()
+        while (seconds := max(left(), end - self.monotonic())) > 0:
+            self.sleep(min(seconds, 1.0))
+
     def local_stop(self) -> str:
         """Return why this machine must not start anything; empty when it may."""
         try:

@@ -12,6 +12,7 @@ from wavemend.execution.hands import Hands
 from wavemend.execution.order import Order
 from wavemend.ledger import attempt_steps
 from wavemend.ledger.attempt_steps import StepDone
+from wavemend.ledger.rollouts import check_lease
 from wavemend.operations import OUTPUT_BOUND, Operation, OperationEnd
 from wavemend.policy.care import HostHook, Place, When
 from wavemend.transport import WindowsTransport
@@ -56,6 +57,8 @@ def run_hooks(
         if ended is None:
             if refused():
                 break
+            with hands.ledger.reading() as book:
+                check_lease(book, order.lease)  # a newer owner may be in the middle of the change
             trouble = _trouble(hands, order, attempt_id, hook, outcome)
             ended = StepDone(step=step, ok=not trouble, detail=trouble)
             with hands.ledger.writing() as book:

@@ -7,6 +7,7 @@ not up before its manager says so.
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from wavemend.errors import HostPortClosed, HostUnreachable, LoginRefused, TransportError
 from wavemend.execution import reboot_rules
@@ -16,6 +17,7 @@ from wavemend.execution.looks import look
 from wavemend.execution.order import Order
 from wavemend.hosts import Facts
 from wavemend.ledger import attempts
+from wavemend.ledger.attempts import Granted
 from wavemend.managers import TellsReboot, WatchesBoot
 from wavemend.observations import Look
 
@@ -23,6 +25,26 @@ MAX_REBOOTS = 5
 """More than five in one attempt is a boot loop (Google's OS Config stops at the same number)."""
 
 _TELL_SECONDS = 30.0
+_TOLD_WITHIN = timedelta(minutes=10)
+"""A word that takes longer to its host is not obeyed any more: a stalled controller's comes hours
+later, after the window, or under somebody else's change. A queue of connections takes minutes, and
+preflight bounds how far clocks differ."""
+
+_GUARD = """\
+R="${WAVEMEND_ROOT:-}"
+export PATH="${PATH:-}:/usr/sbin:/sbin:/usr/bin:/bin"
+say() { echo "$2" >&2; exit "$1"; }
+[ "$(cat "$R/proc/sys/kernel/random/boot_id")" = "$1" ] || say 83 'it runs in another boot by now'
+[ "$(date +%s)" -le "$2" ] || say 82 'the word came too late by its own clock'
+seen=0
+[ ! -e "$R/var/lib/wavemend/fence" ] || read -r seen <"$R/var/lib/wavemend/fence"
+[ "$3" -ge "$seen" ] || say 76 "it has seen a newer controller"
+shift 3
+exec "$@"
+"""
+"""What a job is asked before it begins: nobody here can know how late its word arrives there."""
+
+_NOT_OBEYED = frozenset({76, 82})
 _TELL_AGAIN_SECONDS = 300.0
 _ASK_AGAIN_SECONDS = (1.0, 5.0)
 """First and longest pause between two looks at a host that is restarting."""
@@ -53,8 +75,31 @@ class Rebooted:
     """True when the host was seen in another boot than the one its job began in."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Word:
+    """The word to restart: whose it is, for which boot, and until when it is one."""
+
+    fence: int
+    boot_id: str
+    last: datetime
+    """When it may not be said any more."""
+    not_after: datetime
+    """When it is not obeyed any more, once it was said."""
+
+    def said(self, now: datetime) -> "Word":
+        """Return it as it is said now."""
+        return replace(self, not_after=min(self.last, now + _TOLD_WITHIN))
+
+
+def word_of(hands: Hands, granted: Granted, seen: Look, last: datetime) -> Word:
+    """Return the word to restart a host as it was seen, before it is asked whether it may be."""
+    boot_id = seen.facts.boot_id if seen.facts else ""
+    word = Word(fence=granted.fence, boot_id=boot_id, last=last, not_after=last)
+    return word.said(hands.clock())
+
+
 def reboot_if_due(
-    hands: Hands, order: Order, attempt_id: str, seen: Look, boot_id: str, *, first: bool = False
+    hands: Hands, order: Order, granted: Granted, seen: Look, boot_id: str, *, first: bool = False
 ) -> Rebooted:
     """Restart the host if that is due and allowed; return the last that was seen of it.
 
@@ -67,16 +112,17 @@ def reboot_if_due(
     if facts is None:
         return Rebooted(look=seen)
     with hands.ledger.reading() as book:
-        told = attempts.reboots_of(book, attempt_id) > 0
+        told = attempts.reboots_of(book, granted.attempt_id) > 0
     if boot_id and facts.boot_id != boot_id:
         return _watched(hands, order, seen, None) if told else Rebooted(look=seen, happened=True)
     if not reboot_rules.is_due(order, facts, first=first):
         return Rebooted(look=seen)
     facts = without_our_shutdown(hands, order, facts, told=told)
-    refusal = reboot_rules.deferral(order, facts, hands.clock()) or _count(hands, order, attempt_id)
-    if refusal:
+    word = word_of(hands, granted, seen, order.plan.last_start)
+    refusal = reboot_rules.deferral(order, facts, hands.clock())
+    if refusal := refusal or _count(hands, order, granted.attempt_id):
         return Rebooted(look=seen, pending=f"not rebooted: {refusal}")
-    return restart(hands, order, seen)
+    return restart(hands, order, seen, word)
 
 
 def without_our_shutdown(hands: Hands, order: Order, facts: Facts, *, told: bool) -> Facts:
@@ -99,14 +145,16 @@ def _count(hands: Hands, order: Order, attempt_id: str) -> str:
     return refusal
 
 
-def restart(hands: Hands, order: Order, seen: Look) -> Rebooted:
+def restart(hands: Hands, order: Order, seen: Look, word: Word) -> Rebooted:
     """Tell a host to restart, and wait until it is proven to have; nothing is asked before."""
     told = told_last = hands.monotonic()
     pause, until = _ASK_AGAIN_SECONDS[0], told + _patience(order)
-    old = seen.facts.boot_id if seen.facts else ""
+    old = word.boot_id
     # The word may have been lost, and where to be told twice is to restart once, it is said again.
     unheard = isinstance(hands.manager(order.host), TellsReboot)
-    said = _tell(hands, order)
+    said, obeyed = _tell(hands, order, word)
+    if not obeyed:
+        return Rebooted(look=seen, pending=f"not rebooted{said}")
     last = seen
     while hands.monotonic() < until:
         hands.sleep(_pause(pause, last))
@@ -119,7 +167,7 @@ def restart(hands: Hands, order: Order, seen: Look) -> Rebooted:
             return _watched(hands, order, last, told)
         if unheard and hands.monotonic() > told_last + _TELL_AGAIN_SECONDS:
             told_last = hands.monotonic()
-            said = _tell(hands, order)
+            said, _ = _tell(hands, order, word.said(hands.clock()))
     why = last.detail if last.reason == _NOT_UP else "its boot id has not changed"
     pending = f"it was told to reboot, and {why}{said}"
     return Rebooted(look=_whole(hands, order, last), pending=pending)
@@ -189,25 +237,36 @@ def _whole(hands: Hands, order: Order, last: Look) -> Look:
     return last
 
 
-def _tell(hands: Hands, order: Order) -> str:
-    """Tell the host to restart; return what its command said against that, behind a colon.
+def _tell(hands: Hands, order: Order, word: Word) -> tuple[str, bool]:
+    """Tell the host to restart; return what it said against that, behind a colon.
 
-    The answer is often lost with the connection: only the boot id says what happened.
+    False: the word is nobody's any more. The answer is often lost with the connection: only the
+    boot id says what happened.
     """
     with suppress(TransportError):
         transport = hands.connect(order.host)
         try:
+            if hands.clock() > word.not_after:
+                return ": the word took too long to the host", False
             manager = hands.manager(order.host)
             if isinstance(manager, TellsReboot):
                 manager.tell_reboot(transport, deadline=_TELL_SECONDS)
             else:
-                done = transport.run_as_root(manager.reboot_argv, deadline=_TELL_SECONDS)
+                argv = _guarded(manager.reboot_argv, word)
+                done = transport.run_as_root(argv, deadline=_TELL_SECONDS)
                 if done.exit_status != 0:
                     words = (done.stderr or done.stdout).decode(errors="replace").split()
-                    return f": the command ended with {done.exit_status} {' '.join(words)[:200]}"
+                    said = f": the command ended with {done.exit_status} {' '.join(words)[:200]}"
+                    return said, done.exit_status not in _NOT_OBEYED
         finally:
             transport.close()
-    return ""
+    return "", True
+
+
+def _guarded(argv: tuple[str, ...], word: Word) -> tuple[str, ...]:
+    """Return a command that its host runs only while the word to restart still holds there."""
+    holds = (word.boot_id, str(int(word.not_after.timestamp())), str(word.fence))
+    return ("/bin/sh", "-c", _GUARD, "wavemend-restart", *holds, *argv)
 
 
 def _watched(hands: Hands, order: Order, first: Look, told: float | None) -> Rebooted:

@@ -170,8 +170,7 @@ def _tried(
         return answer
     if isinstance(answer, Refused):
         return _refused(hands, order, request, answer.reason)
-    granted = Granted(intent.rollback_id, intent.nonce, order.lease.fence)
-    return _taken_back(hands, order, request, _Intent(granted, before, None, point), way)
+    return _taken_back(hands, order, request, _Intent(answer, before, None, point), way)
 
 
 def _resumed(
@@ -183,12 +182,11 @@ def _resumed(
 ) -> RollbackEnd:
     """Go on with what an earlier process began; its point may be used up by now."""
     with hands.ledger.writing() as book:
-        rollbacks.take_over(book, order.lease, row.id)
+        granted = rollbacks.take_over(book, order.lease, row.id)
         seen = newest_look(book, order.host.name, purpose=PURPOSE, rollout_id=row.rollout_id)
     before = seen[1] if seen else Look(host=order.host.name, at=hands.clock(), facts=None)
     found = Found(name=point.name, reference=point.reference) if point else Found(name="")
     way = way_by(hands, order, found)
-    granted = Granted(row.id, row.nonce, order.lease.fence)
     intent = _Intent(granted, before, AttemptState(row.state), point)
     return _taken_back(hands, order, request, intent, way)
 

@@ -6,7 +6,7 @@ from wavemend.calendar.durations import format_duration
 from wavemend.execution.hands import Hands
 from wavemend.execution.order import Order
 from wavemend.ledger import rollbacks
-from wavemend.ledger.answers import Refused, Wait
+from wavemend.ledger.answers import Answer, Refused, Wait
 from wavemend.ledger.limits import rollback_verdict
 from wavemend.ledger.rollbacks import RollbackIntent
 from wavemend.ledger.rollouts import stopped
@@ -48,8 +48,8 @@ def wait_for_room(hands: Hands, order: Order, request: RollbackRequest, until: f
 
 def intend_rollback(
     hands: Hands, order: Order, request: RollbackRequest, intent: RollbackIntent
-) -> Wait | Refused | None:
-    """Write the intent if window and budgets allow it now; say why it is not written, or None."""
+) -> Answer:
+    """Write the intent if window and budgets allow it now, or say why it is not written."""
     limits = order.in_force().limits
     with hands.ledger.writing() as book:
         now = hands.clock()

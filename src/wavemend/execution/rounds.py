@@ -116,7 +116,7 @@ def _look_again(hands: Hands, order: Order, last: _Round) -> tuple[Rebooted, Nex
         rebooted = reboot_if_due(
             hands,
             order,
-            last.granted.attempt_id,
+            last.granted,
             rebooted.look,
             view.boot_id_at_begin,
             first=further.reboot_first,

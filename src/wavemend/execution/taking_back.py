@@ -21,6 +21,7 @@ from wavemend.execution.reboot import (
     once_up,
     restart,
     without_our_shutdown,
+    word_of,
 )
 from wavemend.execution.reboot_rules import in_use, is_due
 from wavemend.execution.restore_points import operation_of
@@ -207,6 +208,7 @@ def _asks_for_boot(order: Order, followed: Followed, seen: Look) -> bool:
 
 def _restarted(hands: Hands, order: Order, granted: Granted, leave: Leave, seen: Look) -> Rebooted:
     """Restart the host after the intent to is written, unless that is forbidden by now."""
+    word = word_of(hands, granted, seen, leave.last_start())
     refused = leave.refusal() or _in_use(hands, order, granted, seen)
     if not refused:
         with hands.ledger.writing() as book:
@@ -215,7 +217,7 @@ def _restarted(hands: Hands, order: Order, granted: Granted, leave: Leave, seen:
             refused = f"it was restarted {MAX_REBOOTS} times already: a boot loop?"
     if refused:
         return Rebooted(look=seen, pending=f"not restarted: {refused}")
-    return restart(hands, order, seen)
+    return restart(hands, order, seen, word)
 
 
 def _was_told(hands: Hands, granted: Granted) -> bool:

@@ -12,6 +12,7 @@ from wavemend.errors import LedgerConflict
 from wavemend.evidence import Evidence
 from wavemend.ledger import audit
 from wavemend.ledger.answers import Answer, Granted, Refused, Wait
+from wavemend.ledger.journals import next_fence
 from wavemend.ledger.losses import halt_if_lost_together, note_found
 from wavemend.ledger.rollouts import Lease, check_lease
 from wavemend.ledger.rounds import rounds_of
@@ -58,10 +59,12 @@ def mark_running(
         audit.append(session, now, lease.owner, "attempt.running", row.rollout_id, host=row.host)
 
 
-def take_over(session: Session, lease: Lease, attempt_id: str) -> None:
-    """Let a newer owner go on with an attempt that an older one began."""
+def take_over(session: Session, lease: Lease, attempt_id: str) -> Granted:
+    """Let a newer owner go on with an attempt that an older one began; above that one's fence."""
     check_lease(session, lease)
-    _attempt(session, attempt_id).fence = lease.fence
+    row = _attempt(session, attempt_id)
+    row.fence = next_fence(session)
+    return Granted(row.id, row.nonce, row.fence)
 
 
 def count_reboot(session: Session, lease: Lease, attempt_id: str, now: datetime) -> int:

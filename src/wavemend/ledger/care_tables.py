@@ -104,3 +104,12 @@ class FenceFloorRow(SQLModel, table=True):
     id: int = Field(default=1, primary_key=True)
     fence: int = Field(sa_type=BigInteger)
     at: datetime = utc()
+
+
+class HostMachineRow(SQLModel, table=True):
+    """The machine that answered under a host's name when it was looked at last."""
+
+    __tablename__ = "host_machines"
+    host: str = Field(primary_key=True)
+    machine: str = Field(index=True)
+    """SHA-256 of what tells it from others, its boot included; empty: it could not be told."""

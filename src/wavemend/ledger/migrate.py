@@ -13,7 +13,7 @@ from wavemend.errors import LedgerError
 if TYPE_CHECKING:
     from alembic.config import Config
 
-NEWEST = "0005"
+NEWEST = "0006"
 """The last file in `migrations/versions`."""
 
 _SCRIPTS = Path(__file__).parent / "migrations"

@@ -15,8 +15,9 @@ from wavemend.evidence import Evidence
 from wavemend.fleet import RolloutKind
 from wavemend.fleet_limits import NO_LIMITS, HostLimits
 from wavemend.ledger import audit, restore_points
-from wavemend.ledger.answers import Refused, Wait
+from wavemend.ledger.answers import Answer, Granted, Refused
 from wavemend.ledger.care_tables import RollbackRow
+from wavemend.ledger.journals import next_fence
 from wavemend.ledger.limits import rollback_verdict
 from wavemend.ledger.rollouts import Lease, check_lease, stopped
 from wavemend.ledger.scans import newest_look
@@ -53,8 +54,8 @@ def intend(
     now: datetime,
     local_stop: str,
     limits: HostLimits = NO_LIMITS,
-) -> Wait | Refused | None:
-    """Write the intent to take one attempt back; return why it is not written, or None.
+) -> Answer:
+    """Write the intent to take one attempt back, or return why it is not written.
 
     The caller has checked window and approval in the same breath. `limits`: what the fleet in
     force says of the host; a rollback takes it out of service as a change does.
@@ -74,7 +75,7 @@ def intend(
         session, lease.rollout_id, attempt.host, actor=intent.requested_by, now=now
     ):
         return Refused(reason)
-    row = _row_of(intent, attempt, lease, now)
+    row = _row_of(intent, attempt, lease, next_fence(session), now)
     session.add(row)
     audit.append(
         session,
@@ -90,11 +91,11 @@ def intend(
         automatic=intent.automatic,
         outside_window=intent.outside_window,
     )
-    return None
+    return Granted(row.id, row.nonce, row.fence)
 
 
 def _row_of(
-    intent: RollbackIntent, attempt: AttemptRow, lease: Lease, now: datetime
+    intent: RollbackIntent, attempt: AttemptRow, lease: Lease, fence: int, now: datetime
 ) -> RollbackRow:
     return RollbackRow(
         id=intent.rollback_id,
@@ -105,7 +106,7 @@ def _row_of(
         requested_by=intent.requested_by,
         reason=intent.reason,
         automatic=intent.automatic,
-        fence=lease.fence,
+        fence=fence,
         nonce=intent.nonce,
         state=AttemptState.INTENT,
         intent_at=now,
@@ -200,10 +201,13 @@ def refuse(
 def mark_running(
     session: Session, lease: Lease, rollback_id: str, begun_at: datetime, now: datetime
 ) -> None:
-    """Note that the way back has begun."""
+    """Note that the way back has begun, or is about to.
+
+    Whoever does not hold the lease any more may not even ask: a newer owner may have begun it.
+    """
+    check_lease(session, lease)
     row = _rollback(session, rollback_id)
     if row.state == AttemptState.INTENT:
-        check_lease(session, lease)
         row.state, row.begun_at = AttemptState.RUNNING, begun_at
         audit.append(session, now, lease.owner, "rollback.running", row.rollout_id, host=row.host)
 
@@ -235,10 +239,12 @@ def count_restart(session: Session, lease: Lease, rollback_id: str, now: datetim
     return number
 
 
-def take_over(session: Session, lease: Lease, rollback_id: str) -> None:
-    """Let a newer owner go on with a rollback that an older one began."""
+def take_over(session: Session, lease: Lease, rollback_id: str) -> Granted:
+    """Let a newer owner go on with a rollback that an older one began; above that one's fence."""
     check_lease(session, lease)
-    _rollback(session, rollback_id).fence = lease.fence
+    row = _rollback(session, rollback_id)
+    row.fence = next_fence(session)
+    return Granted(row.id, row.nonce, row.fence)
 
 
 def end(

@@ -13,6 +13,7 @@ from wavemend.documents import from_document, sha256, to_document
 from wavemend.fleet import Fleet, fleet_from_document
 from wavemend.hosts import Facts, Host
 from wavemend.ledger.judgement_tables import AssessmentRow
+from wavemend.ledger.machines import note_machine
 from wavemend.ledger.rows import insert_row
 from wavemend.ledger.tables import (
     FleetRevision,
@@ -39,6 +40,8 @@ def record_look(
         "facts_digest": sha256(document) if document else "",  # as `Look.facts_digest`
         "facts": zlib.compress(document, zlib.Z_BEST_SPEED) if document else b"",
     }
+    if look.facts:
+        note_machine(session, host.name, look.facts)
     return insert_row(session, HostScan, values)
 
 

@@ -14,6 +14,7 @@ from wavemend.fleet_limits import NO_LIMITS, HostLimits
 from wavemend.ledger import audit
 from wavemend.ledger.answers import Answer, Granted, Refused, Wait
 from wavemend.ledger.gaps import group_hold
+from wavemend.ledger.journals import next_fence
 from wavemend.ledger.limits import others_verdict
 from wavemend.ledger.rollbacks import in_the_way
 from wavemend.ledger.rollouts import HALTED, Lease, check_lease, read_view, stopped
@@ -61,6 +62,8 @@ def intend(
     wave = plan.wave_of(host)
     if answer := _not_yet(session, plan, host, limits, now) or wave_budget(wave, view):
         return answer
+    # Its own, not the lease's: of two rollouts a host may be in, either may come to it last.
+    fence = next_fence(session)
     session.add(
         AttemptRow(
             id=attempt_id,
@@ -68,7 +71,7 @@ def intend(
             plan_digest=plan.digest,
             host=host,
             wave=wave.number,
-            fence=lease.fence,
+            fence=fence,
             nonce=nonce,
             state=AttemptState.INTENT,
             touched=True,
@@ -80,7 +83,7 @@ def intend(
     audit.append(
         session, now, lease.owner, "attempt.intent", lease.rollout_id, host=host, id=attempt_id
     )
-    return Granted(attempt_id, nonce, lease.fence)
+    return Granted(attempt_id, nonce, fence)
 
 
 def has_place(

@@ -18,6 +18,7 @@ from wavemend.fleet import Fleet
 from wavemend.ledger.care_tables import (
     AttemptStepRow,
     FenceFloorRow,
+    HostMachineRow,
     JournalEntryRow,
     ReadinessRow,
     RestorePointRow,
@@ -121,6 +122,7 @@ VISIBLE: Mapping[type[SQLModel], Criterion | None] = {
     AttemptStepRow: _of_attempt,
     FirstSightingRow: _of_host,
     JournalEntryRow: _of_host,
+    HostMachineRow: _of_host,
 }
 """Every table of the ledger; None: the same for every company. A test names a missing one."""
 

@@ -145,7 +145,7 @@ def _place(case: Case) -> Link | None:
     if attempt is not None:
         became = attempt.outcome or "it is being changed"
         return lost(case, Rule.PLAN, f"it has had its turn in this rollout: {became}")
-    if reason := fleet_drift(case.plan.host(case.host.name), case.fleet):
+    if reason := fleet_drift(case.plan, case.host.name, case.fleet):
         return lost(case, Rule.FLEET, reason)
     wave = case.plan.wave_of(case.host.name)
     says = f"wave {wave.name}, {wave.number} of {len(case.plan.waves)}"

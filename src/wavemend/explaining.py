@@ -219,7 +219,8 @@ _OF_A_HOST = {
     "it would add or remove other packages": "It would add or remove other packages, which a "
     "rollout does not do: install it by hand and look at what it changes.",
     "it would remove": "A rollout removes nothing: look at what goes, then install it by hand.",
-    "the host's preferences": "A pin on the host keeps it away: change /etc/apt/preferences.d.",
+    "the host's preferences": "A pin or a default release on the host keeps it away: change "
+    "/etc/apt/preferences.d, or APT::Default-Release in /etc/apt/apt.conf.d.",
     "Ubuntu Pro": "It is for subscribers: attach the host to the subscription with `pro attach`.",
 }
 """What the reasons of `Finding.withheld` mean, and the way out."""

@@ -109,6 +109,15 @@ class InstalledPackage:
     """Module stream an RPM was built for, `nodejs:18`; empty for ordinary packages."""
 
 
+_OF_ANY_MACHINE = frozenset({"all", "any", "noarch"})
+"""What dpkg, pacman, RPM and apk call the architecture of a package that has none."""
+
+
+def is_turned(arch: str, other: str) -> bool:
+    """Say whether an update may turn a package of one architecture into one of the other."""
+    return arch != other and not _OF_ANY_MACHINE.isdisjoint({arch, other})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingUpdate:
     """One update the host's own package manager offers."""
@@ -292,8 +301,17 @@ class Facts:
         return self.lock_holder == LOCK_LEFT_BEHIND
 
     def version_of(self, name: str, arch: str = "") -> str:
-        """Return the installed, whole version of a package, or an empty string."""
+        """Return the installed, whole version of a package, or an empty string.
+
+        An update may turn a package for one kind of machine into one for any, or back: under both
+        architectures it is the same package.
+        """
+        turned = ""
         for package in self.installed:
-            if package.name == name and arch in {"", package.arch, "all"}:
+            if package.name != name:
+                continue
+            if arch in {"", package.arch}:
                 return package.version
-        return ""
+            if not turned and is_turned(arch, package.arch):
+                turned = package.version
+        return turned

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -278,3 +279,24 @@ def test_where_nobody_answers_what_logind_wrote_down_counts(
     (folder / "1").write_text(WRITTEN.format("sleep", "delay", "NetworkManager"))
     (folder / "2").write_text(WRITTEN.format("shutdown:sleep", "block", "backup"))
     assert system(ask(root, shell, "inhibitors")).inhibitors == ("backup: shutdown:sleep it",)
+
+
+TEXTS = [
+    path
+    for path in sorted(Path(str(files("wavemend"))).rglob("*"))
+    if path.suffix in {".sh", ".py"} and "LC_ALL" in path.read_text() and path.name != "become.py"
+]
+"""What sets the language of tools whose words are read; of a login's only refusals are."""
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_what_sets_the_language_also_takes_away_what_goes_before_it(path: Path) -> None:
+    lines = [line for line in path.read_text().splitlines() if "LC_ALL" in line]
+
+    assert lines == [line for line in lines if "LANGUAGE" in line]
+
+
+def test_no_language_of_a_login_reaches_the_tools(root: LocalRoot, shell: tuple[str, ...]) -> None:
+    root.extra = {"LANGUAGE": "de_DE:de"}
+
+    assert ask(root, shell, 'printf "%s=%s\\n" "$LC_ALL" "$LANGUAGE"') == ["C.UTF-8="]

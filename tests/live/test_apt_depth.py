@@ -468,6 +468,19 @@ def test_pins_and_removals_are_told_as_what_they_are(lab: Lab) -> None:
     assert pending["wm-clash"].not_taken == "it would remove wm-fine"
 
 
+def test_what_a_pin_keeps_away_is_seen_on_a_host_that_speaks_german(lab: Lab) -> None:
+    pin = "Package: zip\\nPin: release l=Debian-Security\\nPin-Priority: -1\\n"
+    root(lab, "swaps1", f"printf '{pin}' >/etc/apt/preferences.d/own")
+    # As Debian's installer writes it: sshd puts it into a login's environment, and sudo keeps it.
+    root(lab, "swaps1", "echo LANGUAGE=de_DE:de >/etc/default/locale")
+    try:
+        pending = {update.name: update for update in facts(lab, "swaps1").pending}
+    finally:
+        root(lab, "swaps1", "rm /etc/apt/preferences.d/own /etc/default/locale")
+
+    assert (pending["zip"].security, bool(pending["zip"].withheld)) == (True, True)
+
+
 def test_a_kernel_that_cannot_come_up_is_seen_before_the_reboot(lab: Lab) -> None:
     running = facts(lab, "swaps1").running_kernel
     flavour = running.partition("-")[2]

@@ -63,6 +63,28 @@ def test_what_does_not_come_with_a_plain_upgrade_says_why(dnf: Ground) -> None:
     assert [target.name for target in found["wm-newdep"].brings] == ["wm-extra"]
 
 
+FROZEN = """
+mkdir -p /srv/frozen && cd /srv/frozen
+from=$(dnf -q repoquery --location zip-3.0-13.el9)
+python3 -c 'import sys, urllib.request as r; r.urlretrieve(sys.argv[1], "zip.rpm")' "$from"
+createrepo_c -q .
+printf '[frozen]\\nname=frozen\\nbaseurl=file:///srv/frozen\\ngpgcheck=0\\npriority=1\\n' \\
+  >/etc/yum.repos.d/frozen.repo
+dnf -q check-update | grep zip && exit 1 || exit 0
+"""
+"""Another repository goes before the one with the updates, and offers the installed version."""
+
+
+def test_what_another_repository_hides_by_its_priority_is_pending_all_the_same(dnf: Ground) -> None:
+    dnf.root(FROZEN)
+    try:
+        zipped = dnf.updates(dnf.look(refresh=True))["zip"]
+    finally:
+        dnf.root("rm /etc/yum.repos.d/frozen.repo")
+
+    assert (zipped.held, zipped.security, zipped.cves) == (True, True, ("CVE-2018-13410",))
+
+
 def test_an_attempt_installs_exactly_the_plan_and_its_undo_takes_it_back(
     dnf: Ground, tmp_path: Path
 ) -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from tests.unit.apt_cases import read, recorded
 from wavemend.hosts import Repository
+from wavemend.managers.apt.parse import messages
 from wavemend.managers.apt.repositories import repositories
 from wavemend.managers.reading.sections import Section
 
@@ -106,3 +107,33 @@ def test_apts_own_words_about_a_source_make_it_unusable(words: str) -> None:
 
     assert (found[DEBIAN].reachable, found[DEBIAN].detail) == (False, words)
     assert found[f"{DEBIAN}-updates"].detail == ""
+
+
+AGEING = (
+    # Printed by apt 2.6 on a host of the lab; by apt 2.7.13 and 3.0 as their users quote them.
+    "Signature by key 8101BBAA6D23E49914C2BFB26FB4AD228AB08BB8 uses weak digest algorithm (SHA256)",
+    "Signature by key FBA0C227099A5360635E3D9152165BD6B9BA26FA uses weak algorithm (rsa1024)",
+    "Policy will reject signature within a year, see --audit for details",
+)
+
+
+@pytest.mark.parametrize("words", AGEING)
+def test_a_signature_that_apt_takes_with_a_warning_is_told_and_hinders_nothing(words: str) -> None:
+    warning = f"W: http://deb.example.org/debian/dists/bookworm/InRelease: {words}"
+    found = asked(
+        f"Hit:1 {DEBIAN} InRelease", f"Hit:2 {DEBIAN}-updates InRelease", errors=(warning,)
+    )
+
+    assert found[DEBIAN] == Repository(name=DEBIAN, reachable=True, signed=True, detail=warning)
+    assert found[f"{DEBIAN}-updates"].detail == ""
+    assert messages(Section(lines=(), errors=(warning, "E: more"), status=100)) == ("E: more",)
+
+
+def test_a_signature_that_apt_refuses_is_no_old_one() -> None:
+    ageing = f"W: http://deb.example.org/debian/dists/bookworm/InRelease: {AGEING[2]}"
+    refused = f"W: GPG error: {DEBIAN} InRelease: The following signatures were invalid: EXPKEYSIG"
+
+    found = asked(f"Hit:1 {DEBIAN} InRelease", errors=(ageing, refused))
+
+    assert not found[DEBIAN].signed
+    assert found[DEBIAN].detail.startswith(refused)

@@ -19,7 +19,7 @@ from tests.unit.rpm_cases import (
     without,
 )
 from wavemend.errors import HostAnswerInvalid
-from wavemend.hosts import Repository
+from wavemend.hosts import Facts, Repository
 from wavemend.packages import Target
 
 every_tool = pytest.mark.parametrize("tool", TOOLS)
@@ -334,3 +334,28 @@ def test_no_answer_whatever_it_holds_is_more_than_refused(
     damaged = answer[:place] + junk + answer[place:]
     with contextlib.suppress(HostAnswerInvalid):
         MANAGERS[tool].read_facts(LAB, Replies(damaged), NOON, refresh=False, deadline=60)
+
+
+def with_installed(tool: str, arch: str) -> Facts:
+    """Read a recording in which wm-sec, which is offered for x86_64, is installed for another."""
+    text = recorded(tool, "facts-held-kept-back")
+    row, turned = (f"wm-sec\t1:1.0-1.el9\t{kind}\t".encode() for kind in ("x86_64", arch))
+    assert text.count(row) == 1
+    return read(tool, text.replace(row, turned))
+
+
+@every_tool
+def test_an_update_from_another_architecture_says_what_it_replaces(tool: str) -> None:
+    facts = with_installed(tool, "noarch")
+
+    update = updates(facts)["wm-sec"]
+    assert (update.installed, update.arch) == ("1:1.0-1.el9", "x86_64")
+    assert facts.version_of("wm-sec", "x86_64") == "1:1.0-1.el9"
+
+
+@every_tool
+def test_another_machines_package_is_another_package(tool: str) -> None:
+    facts = with_installed(tool, "i686")
+
+    assert updates(facts)["wm-sec"].installed == ""
+    assert (facts.version_of("wm-sec", "x86_64"), facts.version_of("wm-sec")) == ("", "1:1.0-1.el9")

@@ -1,7 +1,7 @@
-# What every job script begins with: jobs.py puts this text before it. POSIX sh, dash and busybox.
+# What every job script begins with: jobs.py puts it first. POSIX sh, dash and busybox.
 set -u
 umask 077
-export PATH="${PATH:-}:/usr/sbin:/sbin:/usr/bin:/bin" LC_ALL=C.UTF-8
+export PATH="${PATH:-}:/usr/sbin:/sbin:/usr/bin:/bin" LC_ALL=C.UTF-8 LANGUAGE=
 R="${WAVEMEND_ROOT:-}"
 W="$R/var/lib/wavemend"
 

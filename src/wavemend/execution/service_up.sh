@@ -1,7 +1,7 @@
 # Is a service up? Argument: its name. Exit status 0: yes; 90: nobody here knows; else: no.
 # The words of the host's init explain, they decide nothing.
 set -u
-export PATH="${PATH:-}:/usr/sbin:/sbin:/usr/bin:/bin" LC_ALL=C.UTF-8
+export PATH="${PATH:-}:/usr/sbin:/sbin:/usr/bin:/bin" LC_ALL=C.UTF-8 LANGUAGE=
 R="${WAVEMEND_ROOT:-}"
 case $1 in
   '' | -* | */*)

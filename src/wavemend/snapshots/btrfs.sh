@@ -7,7 +7,7 @@
 # a command's own.
 set -eu
 umask 077
-export PATH="${PATH:-}:/usr/sbin:/sbin:/usr/bin:/bin" LC_ALL=C.UTF-8
+export PATH="${PATH:-}:/usr/sbin:/sbin:/usr/bin:/bin" LC_ALL=C.UTF-8 LANGUAGE=
 verb=$1 point=$2 name=$3
 
 device=$(findmnt -nvo SOURCE -M "$point")

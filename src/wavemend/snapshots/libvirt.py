@@ -63,6 +63,6 @@ class Libvirt:
             title=title,
             place=Place.WORKER,
             argv=("virsh", "-q", *connect, verb, "--domain", domain, *words),
-            environment={"LC_ALL": "C.UTF-8"},
+            environment={"LC_ALL": "C.UTF-8", "LANGUAGE": ""},
             seconds=_SECONDS,
         )

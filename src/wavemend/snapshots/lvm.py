@@ -11,7 +11,7 @@ from wavemend.policy.care import Place, RestorePointRule
 from wavemend.snapshots import Command, Found, RestoreOnHost, Restoring, Subject
 from wavemend.snapshots.listed import kept_thing
 
-_ENV = ("env", "LC_ALL=C.UTF-8", "LVM_SUPPRESS_FD_WARNINGS=1")
+_ENV = ("env", "LC_ALL=C.UTF-8", "LANGUAGE=", "LVM_SUPPRESS_FD_WARNINGS=1")
 _PATH = ("PATH=/usr/sbin:/sbin:/usr/bin:/bin",)
 
 

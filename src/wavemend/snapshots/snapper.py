@@ -14,7 +14,7 @@ _ROOT = "root"
 
 # Without a bus (a container, a rescue system) snapper works by itself when told so.
 _RUN = """\
-export LC_ALL=C.UTF-8 PATH="${PATH:-}:/usr/sbin:/sbin:/usr/bin:/bin"
+export LC_ALL=C.UTF-8 LANGUAGE= PATH="${PATH:-}:/usr/sbin:/sbin:/usr/bin:/bin"
 [ -S /run/dbus/system_bus_socket ] || set -- --no-dbus "$@"
 exec snapper "$@" </dev/null
 """

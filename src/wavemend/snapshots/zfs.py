@@ -9,7 +9,7 @@ from wavemend.policy.care import Place, RestorePointRule
 from wavemend.snapshots import Command, Found, RestoreOnHost, Restoring, Subject
 from wavemend.snapshots.listed import kept_thing
 
-_ZFS = ("env", "LC_ALL=C.UTF-8", "PATH=/usr/sbin:/sbin:/usr/bin:/bin", "zfs")
+_ZFS = ("env", "LC_ALL=C.UTF-8", "LANGUAGE=", "PATH=/usr/sbin:/sbin:/usr/bin:/bin", "zfs")
 
 
 @dataclass(frozen=True, slots=True)

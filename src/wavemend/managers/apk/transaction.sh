@@ -3,7 +3,7 @@
 # do cannot be said, 74 = the host runs from memory and has changes of its own that are not saved,
 # 76 = they were made and cannot be saved. Runs detached: no terminal, no stdin. For busybox.
 set -u
-export PATH="${PATH:-}:/usr/sbin:/sbin:/usr/bin:/bin" LC_ALL=C.UTF-8
+export PATH="${PATH:-}:/usr/sbin:/sbin:/usr/bin:/bin" LC_ALL=C.UTF-8 LANGUAGE=
 R="${WAVEMEND_ROOT:-}"
 cd / || exit 1
 direction=$1 conffiles=$2

@@ -1,8 +1,9 @@
 """Debian and Ubuntu: apt-get and dpkg, read and driven by POSIX sh over one connection.
 
-Where to look: `facts.sh` asks, `parse.py`, `pending.py`, `withheld.py`, `repositories.py`,
-`kernels.py` and `facts.py` read the answer; `targets.py` turns a plan's packages into arguments;
-`apply.sh` and `repair.sh` are what a detached job runs; `judge.py` says what came of it.
+Where to look: `facts.sh` asks, `parse.py`, `pending.py`, `bonds.py`, `withheld.py`,
+`repositories.py`, `kernels.py` and `facts.py` read the answer; `targets.py` turns a plan's packages
+into arguments; `apply.sh` and `repair.sh` are what a detached job runs; `judge.py` says what came
+of it.
 """
 
 from collections.abc import Sequence

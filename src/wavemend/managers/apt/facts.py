@@ -130,6 +130,9 @@ def _index_errors(sections: Mapping[str, Section]) -> tuple[str, ...]:
             errors.append("apt-get update did not end in time and was stopped")
         elif refresh.status != 0 and not errors:
             errors.append(f"apt-get update ended with {refresh.status}")
+        elif not errors and "targets" in sections and not sections["targets"].lines:
+            # apt-get update calls that a success, and no simulation finds anything.
+            errors.append("the host declares no package source")
     for name in ("upgrade", "full-upgrade", "phasing-ignored", "everything"):
         section = sections.get(name)
         if section is None:

@@ -83,16 +83,75 @@ companions() {
   return 0
 }
 
+# What the updates of a plain upgrade ask of each other, as they are and as they come: only with it
+# can some of them be planned without the others. What a package asks already is fulfilled already.
+bonds() {
+  set -f
+  [ "$(printf '%s\n' "$1" | grep -c '^Inst [^ ]* \[')" -gt 1 ] || return 0
+  old=$(printf '%s\n' "$1" | sed -n 's/^Inst \([^ ]*\) \[\([^]]*\)\] .*/\1=\2/p')
+  new=$(printf '%s\n' "$1" | sed -n 's/^Inst \([^ ]*\) \[[^]]*\] (\([^ )]*\).*/\1=\2/p')
+  apt-cache show $old $new | awk -v old="$old" '
+    function about(relation,  term, i, n) {
+      n = split(relation, term, / *[|] */)
+      for (i = 1; i <= n; i++)
+        if (match(term[i], /[ :(]/) && term[i] ~ /[(]/ && substr(term[i], 1, RSTART - 1) in wanted)
+          return 1
+      return 0
+    }
+    function out(  i, j, n, one, stays, line) {
+      stays = (package, version) in installed
+      for (i = 1; i <= count; i++) {
+        n = split(text[i], one, / *, */)
+        for (j = 1; j <= n; j++) {
+          if (!about(one[j])) continue
+          line = package "\t" arch "\t" field[i] "\t" one[j]
+          if (!stays) coming[++comes] = line
+          else if (!(line in asked) && field[i] == "Depends" && one[j] ~ /[(] *[=<]/)
+            print "stays\t" line
+          if (stays) asked[line]
+        }
+      }
+      count = 0
+    }
+    function take(kind) { field[++count] = kind; text[count] = substr($0, index($0, ":") + 2) }
+    BEGIN {
+      n = split(old, word, /[ \n]+/)
+      for (i = 1; i <= n; i++) {
+        split(word[i], part, "=")
+        sub(/:.*/, "", part[1])
+        wanted[part[1]]
+        installed[part[1], part[2]]
+      }
+    }
+    /^$/ { out() }
+    /^Package: / { package = $2 }
+    /^Version: / { version = $2 }
+    /^Architecture: / { arch = $2 }
+    /^(Pre-)?Depends: / { take("Depends") }
+    /^(Breaks|Conflicts): / { take("Breaks") }
+    END {
+      out()
+      for (i = 1; i <= comes; i++) if (!(coming[i] in asked)) print "comes\t" coming[i]
+    }'
+}
+
 policies() {
   set -f
   apt-cache policy $names
 }
 
+# Something of the host's own decides which versions apt takes. A default release outranks every
+# other source, and Debian's security updates are a release of another name.
+prefers() {
+  cat "$R"/etc/apt/preferences "$R"/etc/apt/preferences.d/* 2>/dev/null |
+    grep -qi '^pin-priority' ||
+    cat "$R"/etc/apt/apt.conf "$R"/etc/apt/apt.conf.d/* 2>/dev/null | grep -qi 'default-release'
+}
+
 # Newer versions that apt knows and would not take: the version table is sorted, newest first, so
 # they stand above the candidate's own row. Asked only where preferences are set at all.
 passed_over() {
-  cat "$R"/etc/apt/preferences "$R"/etc/apt/preferences.d/* 2>/dev/null |
-    grep -qi '^pin-priority' || return 0
+  prefers || return 0
   dpkg-query -W -f '${db:Status-Abbrev} ${binary:Package}\n' | sed -n 's/^.i *//p' |
     xargs apt-cache policy |
     awk '
@@ -165,12 +224,11 @@ section packages packages
 section interrupted interrupted
 
 section upgrade simulate upgrade
-all=$out
+plain=$out all=$out
 # The usual host has nothing kept back; only the others are asked more.
-case $out in
+case $plain in
   *" and 0 not upgraded."*) ;;
   *)
-    plain=$out
     section full-upgrade simulate dist-upgrade
     kept=$(kept_back "$out")
     section phasing-ignored simulate -o APT::Get::Always-Include-Phased-Updates=true dist-upgrade
@@ -180,6 +238,7 @@ case $out in
     [ -z "$kept" ] || section companions companions
     ;;
 esac
+section bonds bonds "$plain"
 names=$(printf '%s\n' "$all" | sed -n 's/^Inst \([^ ]*\) \[.*/\1/p' | sort -u)
 [ -z "$names" ] || section policy policies
 section passed-over passed_over

@@ -180,6 +180,9 @@ _HARMLESS = re.compile(
 )
 """Warnings about the host's configuration that leave the index complete."""
 
+_AGEING = re.compile(r"uses weak (?:digest )?algorithm|Policy will reject signature within")
+"""Warnings about a signature that apt still takes, because it will not for ever."""
+
 MAX_MESSAGES = 20
 """Lines kept of one command's errors: a host without network repeats one line per repository."""
 
@@ -189,12 +192,20 @@ def all_messages(section: Section) -> tuple[str, ...]:
     found = [
         line[:300]
         for line in (*section.lines, *section.errors)
-        if line.startswith(("E:", "W:", "Err:")) and not _HARMLESS.search(line)
+        if line.startswith(("E:", "W:", "Err:"))
+        and not _HARMLESS.search(line)
+        and not _AGEING.search(line)
     ]
     # `Err:` lines announce what a later `E:` or `W:` line says in full; where none follows and the
     # command succeeded, another try did.
     told = [line for line in found if not line.startswith("Err:")]
     return tuple(dict.fromkeys(told or (found if section.status else ())))
+
+
+def ageing_signatures(section: Section) -> tuple[str, ...]:
+    """Return apt's warnings about signatures that it took and will refuse one day."""
+    said = (*section.lines, *section.errors)
+    return tuple(line[:300] for line in said if line.startswith("W:") and _AGEING.search(line))
 
 
 def messages(section: Section) -> tuple[str, ...]:

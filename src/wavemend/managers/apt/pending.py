@@ -1,9 +1,10 @@
 """Which updates are pending, and why some of them would not come with a plain upgrade. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from wavemend.hosts import PendingUpdate
+from wavemend.hosts import PendingUpdate, is_turned
+from wavemend.managers.apt.bonds import Key, bound
 from wavemend.managers.apt.parse import (
     PolicyTable,
     Simulation,
@@ -19,9 +20,6 @@ from wavemend.managers.reading.system import lines_of
 from wavemend.packages import Target
 from wavemend.versions import deb_key
 
-Key = tuple[str, str]
-"""Name and architecture of a package."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Offers:
@@ -32,9 +30,10 @@ class _Offers:
     phased: frozenset[Key]
     """What the distribution has not released to this host yet."""
     held: frozenset[Key]
-    held_names: frozenset[str]
     companions: Mapping[str, Simulation]
     policy: Mapping[str, PolicyTable]
+    bound: Mapping[Key, frozenset[Key]]
+    """Which of the plain ones need each other."""
 
 
 def pending_updates(
@@ -57,11 +56,12 @@ def pending_updates(
         plain=plain,
         phased=frozenset(unphased) - set(full) - set(plain),
         held=held,
-        held_names=frozenset(name for name, _ in held),
         companions=read_companions(lines_of(sections, "companions")),
         policy=read_policy(lines_of(sections, "policy")),
+        bound=bound(lines_of(sections, "bonds"), plain),
     )
-    steps = {**listed.installs(), **everything, **unphased, **full, **plain}
+    steps = {**everything, **unphased, **full, **plain}
+    steps = {**_only_listed(listed, steps), **steps}
     found = {
         key: _update(key, step, offers) for key, step in sorted(steps.items()) if step.installed
     }
@@ -73,8 +73,27 @@ def pending_updates(
     return tuple(found[key] for key in sorted(found)), tuple(unread)
 
 
+def _only_listed(listed: Simulation, simulated: Mapping[Key, Step]) -> Mapping[Key, Step]:
+    """Return what is in no simulation.
+
+    A list names the architecture that is installed, a simulation the one that comes.
+    """
+    coming: dict[tuple[str, str], set[str]] = {}
+    for step in simulated.values():
+        coming.setdefault((step.name, step.candidate), set()).add(step.arch)
+    return {
+        key: step
+        for key, step in listed.installs().items()
+        if not any(
+            is_turned(arch, step.arch) for arch in coming.get((step.name, step.candidate), ())
+        )
+    }
+
+
 def _update(key: Key, step: Step, offers: _Offers) -> PendingUpdate:
-    is_held = key in offers.held or (step.arch == "all" and step.name in offers.held_names)
+    is_held = key in offers.held or any(
+        name == step.name and is_turned(arch, step.arch) for name, arch in offers.held
+    )
     is_phased = key in offers.phased and not is_held
     kept_back = key not in offers.plain and not is_held and not is_phased
     alone = _alone(step, offers.companions) if kept_back else Simulation()
@@ -92,12 +111,17 @@ def _update(key: Key, step: Step, offers: _Offers) -> PendingUpdate:
         brings=tuple(
             sorted(
                 Target(name=other.name, arch=other.arch, version=other.candidate)
-                for other_key, other in alone.installs().items()
-                if other_key != key
+                for other in _beside(key, alone, offers)
             )
         ),
         removes=tuple(sorted(other.name for other in alone.steps if other.removes)),
     )
+
+
+def _beside(key: Key, alone: Simulation, offers: _Offers) -> Iterator[Step]:
+    """Yield what comes in with an update: nothing else may bring it there."""
+    yield from (other for other_key, other in alone.installs().items() if other_key != key)
+    yield from (offers.plain[other] for other in offers.bound.get(key, ()))
 
 
 def _alone(step: Step, companions: Mapping[str, Simulation]) -> Simulation:

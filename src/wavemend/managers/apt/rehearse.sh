@@ -1,7 +1,7 @@
 # Say what apt-get would do and how large it is, and do nothing. Arguments: <nonce>, then apt-get's
 # own arguments.
 set -u
-export PATH="${PATH:-}:/usr/sbin:/sbin:/usr/bin:/bin" LC_ALL=C.UTF-8
+export PATH="${PATH:-}:/usr/sbin:/sbin:/usr/bin:/bin" LC_ALL=C.UTF-8 LANGUAGE=
 export DEBIAN_FRONTEND=noninteractive
 N=$1
 shift

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from wavemend.hosts import Repository
-from wavemend.managers.apt.parse import all_messages
+from wavemend.managers.apt.parse import ageing_signatures, all_messages
 from wavemend.managers.reading.sections import Section
 from wavemend.managers.reading.system import lines_of
 
@@ -47,6 +47,7 @@ def repositories(sections: Mapping[str, Section]) -> tuple[Repository, ...]:
     weak, everywhere = _weakened(lines_of(sections, "weakened"))
     dates = dict(line.partition(" ")[::2] for line in lines_of(sections, "release-dates"))
     said, items = all_messages(refresh), _items(refresh.lines)
+    ageing = ageing_signatures(refresh)
     found = []
     for name in sorted({*targets, *(item.of for item in items if item.is_release)}):
         target = targets.get(name)
@@ -57,7 +58,9 @@ def repositories(sections: Mapping[str, Section]) -> tuple[Repository, ...]:
         forged = [message for message in trouble if _BAD_SIGNATURE.search(message)]
         answered = refresh.status == 0 or any(item.came for item in own)
         option = weak.get(target.place, "") if target else ""
-        detail = [*trouble[:2], *([option] if option else []), *everywhere, *_dated(name, dates)]
+        warned = [message for message in ageing if _concerns(message, name)]
+        declared = [*([option] if option else []), *everywhere]
+        detail = [*trouble[:2], *warned[:1], *declared, *_dated(name, dates)]
         found.append(
             Repository(
                 name=name,

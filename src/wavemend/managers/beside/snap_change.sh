@@ -2,7 +2,7 @@
 # Ends with snap's status at the first that fails, or 71 = another revision is offered than was
 # planned. Runs detached: no terminal, no stdin.
 set -u
-export PATH="${PATH:-}:/usr/sbin:/sbin:/usr/bin:/bin:/snap/bin" LC_ALL=C.UTF-8
+export PATH="${PATH:-}:/usr/sbin:/sbin:/usr/bin:/bin:/snap/bin" LC_ALL=C.UTF-8 LANGUAGE=
 cd / || exit 1
 direction=$1
 shift

@@ -3,7 +3,7 @@
 # what `first` takes. The exit status is that of the step that stopped it; else of the one that asked
 # for a restart; else of the last one.
 set -u
-export PATH="${PATH:-}:/usr/sbin:/sbin:/usr/bin:/bin" LC_ALL=C.UTF-8
+export PATH="${PATH:-}:/usr/sbin:/sbin:/usr/bin:/bin" LC_ALL=C.UTF-8 LANGUAGE=
 R="${WAVEMEND_ROOT:-}"
 cd / || exit 1
 manager=$1 go_on=$2 restart=$3

@@ -2,7 +2,7 @@
 # Reads only. Arguments: <codes that mean yes>, then for each item what `first` takes.
 # Answer: one line `yes` or `no` for each.
 set -u
-export PATH="${PATH:-}:/usr/sbin:/sbin:/usr/bin:/bin" LC_ALL=C.UTF-8
+export PATH="${PATH:-}:/usr/sbin:/sbin:/usr/bin:/bin" LC_ALL=C.UTF-8 LANGUAGE=
 cd / || exit 1
 yes=$1
 shift

@@ -1,8 +1,10 @@
 # What wavemend asks a host with dnf or yum: comes after rpm/software.sh and tool.sh. Reads only;
 # with <refresh seconds> above 0 the index, a cache, is renewed first.
 
+# Whatever keeps updates away, a repository of higher priority among it: 99 is everybody's default.
 case $tool in
-  dnf5) unlocked='--setopt=disable_excludes=*' ;;
+  dnf5) unlocked='--setopt=disable_excludes=* --setopt=*.priority=99' ;;
+  dnf4) unlocked='--disableplugin=versionlock --disableexcludes=all --setopt=*.priority=99' ;;
   *) unlocked='--disableplugin=versionlock --disableexcludes=all' ;;
 esac
 

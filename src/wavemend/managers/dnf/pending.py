@@ -36,9 +36,9 @@ def pending_updates(sections: Mapping[str, Section], database: Database) -> Offe
     """Lay the answers over each other.
 
     `updates` is what the host's own settings let through, `updates-unlocked` what there would be
-    without locks and excludes: the difference is held. `upgrade` is what a plain upgrade would do,
-    `plain` the same with every new package left away; what is in neither is kept back, and is
-    asked for on its own: `alone <package>`.
+    without locks, excludes and priorities: the difference is held. `upgrade` is what a plain
+    upgrade would do, `plain` the same with every new package left away; what is in neither is kept
+    back, and is asked for on its own: `alone <package>`.
     """
     listed = read_listing(lines_of(sections, "updates"))
     unlocked = read_listing(lines_of(sections, "updates-unlocked"))
@@ -78,7 +78,7 @@ def _update(
     package = row.package
     table = read_table(alone.lines if alone else ())
     kept_back = not held and not taken
-    installed = database.newest.get(_key(package), "")
+    installed = database.replaced_by(package)
     fixes = [item for item in advised if _on_the_way(item.package, installed, package.version)]
     cves = {item.name for item in fixes if item.name.startswith("CVE-")}
     brings = {other.package for other in table.incoming} - {package}

@@ -4,7 +4,7 @@
 # `pacman -S` would be a partial upgrade. What the mirrors offer is read into a copy of our own,
 # beside a link to the real list of installed packages, as checkupdates(8) does.
 set -u
-export PATH="${PATH:-}:/usr/sbin:/sbin:/usr/bin:/bin" LC_ALL=C.UTF-8
+export PATH="${PATH:-}:/usr/sbin:/sbin:/usr/bin:/bin" LC_ALL=C.UTF-8 LANGUAGE=
 unset COLUMNS
 R="${WAVEMEND_ROOT:-}"
 cd / || exit 1

@@ -5,7 +5,7 @@
 # status of its command apart. Paths begin with $R, which is empty on a real host; tools are called
 # by bare name. Nothing here needs more than a POSIX sh with the usual small tools.
 set -u
-export PATH="${PATH:-}:/usr/sbin:/sbin:/usr/bin:/bin" LC_ALL=C.UTF-8
+export PATH="${PATH:-}:/usr/sbin:/sbin:/usr/bin:/bin" LC_ALL=C.UTF-8 LANGUAGE=
 R="${WAVEMEND_ROOT:-}"
 N=$1 refresh=$2
 # Where a change of packages writes, wavemend's own job among it. A declared manager's commands may

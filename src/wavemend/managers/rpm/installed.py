@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from wavemend.errors import HostAnswerInvalid
-from wavemend.hosts import InstalledPackage
+from wavemend.hosts import InstalledPackage, is_turned
 from wavemend.managers.reading.sections import Section
 from wavemend.managers.reading.system import lines_of
 from wavemend.managers.rpm.kernels import is_kernel
@@ -38,6 +38,16 @@ class Database:
     """By name: the last time a package of that name came in, in seconds since 1970."""
     newest: Mapping[tuple[str, str], str]
     """By name and architecture: the newest whole version."""
+
+    def replaced_by(self, package: Target) -> str:
+        """Return the version that a package would take the place of; empty: it would be new."""
+        exact = self.newest.get((package.name, package.arch), "")
+        turned = (
+            version
+            for (name, arch), version in self.newest.items()
+            if name == package.name and is_turned(arch, package.arch)
+        )
+        return exact or next(turned, "")
 
     @property
     def names(self) -> frozenset[str]:

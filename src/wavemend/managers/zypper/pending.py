@@ -71,7 +71,7 @@ def _update(
     package = row.package
     answer = read_answer(alone)
     summary = read_summary(answer)
-    installed = database.newest.get((package.name, package.arch), "")
+    installed = database.replaced_by(package)
     fixes = [patch for patch, below in patches if _on_the_way(below, package, installed)]
     brings = tuple(sorted(set(summary.incoming) - {package}))
     is_held = held and not plain

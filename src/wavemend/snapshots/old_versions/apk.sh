@@ -2,7 +2,7 @@
 # architecture and version, three per package. Prints `yes` or `no` for each, in their order.
 # Changes nothing.
 set -u
-export PATH="${PATH:-}:/usr/sbin:/sbin:/usr/bin:/bin" LC_ALL=C.UTF-8
+export PATH="${PATH:-}:/usr/sbin:/sbin:/usr/bin:/bin" LC_ALL=C.UTF-8 LANGUAGE=
 
 # `apk policy` lists each version, and below it where it is; the installed one is in apk's database.
 offered() {

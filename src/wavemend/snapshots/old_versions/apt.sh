@@ -1,7 +1,7 @@
 # Say of each package whether apt-get could install that version. Arguments: name, architecture and
 # version, three per package. Prints `yes` or `no` for each, in their order. Changes nothing.
 set -u
-export PATH="${PATH:-}:/usr/sbin:/sbin:/usr/bin:/bin" LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive
+export PATH="${PATH:-}:/usr/sbin:/sbin:/usr/bin:/bin" LC_ALL=C.UTF-8 LANGUAGE= DEBIAN_FRONTEND=noninteractive
 
 each() {
   do=$1

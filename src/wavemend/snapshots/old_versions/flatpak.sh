@@ -2,7 +2,7 @@
 # Arguments: name, architecture (flatpak/<arch>/<branch>) and commit, three per flatpak. Prints
 # `yes` or `no` for each, in their order. Changes nothing.
 set -u
-export PATH="${PATH:-}:/usr/sbin:/sbin:/usr/bin:/bin" LC_ALL=C.UTF-8
+export PATH="${PATH:-}:/usr/sbin:/sbin:/usr/bin:/bin" LC_ALL=C.UTF-8 LANGUAGE=
 
 on_remote() {
   ref=$1/${2#flatpak/}

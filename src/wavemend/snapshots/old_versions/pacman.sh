@@ -2,7 +2,7 @@
 # repository has the newest version only. Arguments: name, architecture and version, three per
 # package. Prints `yes` or `no` for each, in their order. Changes nothing.
 set -u
-export PATH="${PATH:-}:/usr/sbin:/sbin:/usr/bin:/bin" LC_ALL=C.UTF-8
+export PATH="${PATH:-}:/usr/sbin:/sbin:/usr/bin:/bin" LC_ALL=C.UTF-8 LANGUAGE=
 
 in_cache() {
   for folder in $caches; do

@@ -2,7 +2,7 @@
 # keeps the one before at least. Arguments: name, architecture and revision, three per snap. Prints
 # `yes` or `no` for each, in their order. Changes nothing.
 set -u
-export PATH="${PATH:-}:/usr/sbin:/sbin:/usr/bin:/bin:/snap/bin" LC_ALL=C.UTF-8
+export PATH="${PATH:-}:/usr/sbin:/sbin:/usr/bin:/bin:/snap/bin" LC_ALL=C.UTF-8 LANGUAGE=
 
 kept() {
   snap list --all --color=never --unicode=never "$1" </dev/null 2>/dev/null |

@@ -1,7 +1,7 @@
 # Say of each package whether a repository offers that version. Arguments: name, architecture and
 # version, three per package. Prints `yes` or `no` for each, in their order. Changes nothing.
 set -u
-export PATH="${PATH:-}:/usr/sbin:/sbin:/usr/bin:/bin" LC_ALL=C.UTF-8
+export PATH="${PATH:-}:/usr/sbin:/sbin:/usr/bin:/bin" LC_ALL=C.UTF-8 LANGUAGE=
 
 each() {
   do=$1

@@ -64,10 +64,8 @@ def intend(
     attempt = _attempt(session, intent.attempt_id)
     if reason := local_stop or stopped(session, rollout.tenant):
         return Refused(f"stopped: {reason}")
-    if reason := (
-        _not_this_one(session, attempt, automatic=intent.automatic)
-        or _other_change(session, attempt)
-    ):
+    reason = _not_this_one(session, attempt, automatic=intent.automatic)
+    if reason := reason or _other_change(session, attempt):
         return Refused(reason)
     if answer := rollback_verdict(session, attempt.host, limits, now):
         return answer

@@ -159,6 +159,12 @@ _FSTAB = (
 )
 """An administrator's own wish, which holds no longer where wavemend's place lies on it."""
 
+_LINKED = (
+    "mount -t tmpfs tmpfs /mnt; mkdir -p /mnt/lib; mount -t tmpfs tmpfs /var;"
+    " ln -s /mnt/lib /var/lib; mount -o remount,ro /var;"
+)
+"""An appliance: its system is read-only, and what it writes lies behind a link."""
+
 MOUNTS = [
     ("true", []),
     ("mount -o remount,bind,ro /", ["/"]),
@@ -168,6 +174,8 @@ MOUNTS = [
     ("mount -t tmpfs -o ro tmpfs /var/lib; mount -t tmpfs tmpfs /var/lib", []),
     ("mount -t tmpfs -o ro tmpfs /srv", []),
     (_FSTAB + "mount -o remount,bind,ro /", ["/"]),
+    (_LINKED, []),
+    (_LINKED + "mount -o remount,ro /mnt", ["/mnt"]),
     (_FSTAB + "mount -t tmpfs tmpfs /var; mkdir /var/lib; mount -o remount,bind,ro /", []),
 ]
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount")

@@ -98,8 +98,7 @@ def take_back_in(home: Path, fate: Fate) -> None:
     """Take the host back as the flow does from the intent on: the main function of a process."""
     ledger = MortalLedger(f"sqlite:///{home / 'ledger.db'}", fate.controller())
     with ledger.reading() as book:
-        row = attempts.of_rollout(book, "r-1")[0]
-        lease = Lease("r-1", "me", row.fence)
+        lease = Lease("r-1", "me", rollouts.get_rollout(book, "r-1").fence)
     running = running_in(home, ledger, lease)
     case = RollbackCase(
         rollout="r-1",
@@ -161,7 +160,7 @@ def taken_back(home: Path) -> None:
     """Have a rollback end in the ledger, and nothing after it."""
     ledger = quick_ledger(home / "ledger.db")
     with ledger.reading() as book:
-        lease = Lease("r-1", "me", attempts.of_rollout(book, "r-1")[0].fence)
+        lease = Lease("r-1", "me", rollouts.get_rollout(book, "r-1").fence)
     take_back(ledger, lease, 1, Outcome.ROLLED_BACK, START + HOUR)
 
 
@@ -199,3 +198,20 @@ def test_a_report_that_cannot_be_written_is_named(home: Path) -> None:
     (line,) = renewed(home)
 
     assert line.startswith("rollout r-1: its report is out of date: the report cannot be written")
+
+
+def test_what_a_clock_that_was_ahead_wrote_down_is_not_shown_again_and_again(home: Path) -> None:
+    ledger = quick_ledger(home / "ledger.db")
+    with ledger.reading() as book:
+        lease = Lease("r-1", "me", rollouts.get_rollout(book, "r-1").fence)
+    take_back(ledger, lease, 1, Outcome.ROLLED_BACK, LATER + 1000 * HOUR)
+
+    assert len(renewed(home)) == 1
+    for file in Site(home=home).reports.iterdir():
+        coarse = int(file.stat().st_mtime) // 2 * 2  # as FAT keeps it
+        os.utime(file, (coarse, coarse))
+
+    assert (on_the_page(home), renewed(home)) == (["rolled_back"], [])
+    with ledger.writing() as book:
+        rollouts.judge_again(book, lease, "said by a clock that is right", LATER)
+    assert (len(renewed(home)), renewed(home)) == (1, [])

@@ -5,8 +5,12 @@ the host's power.
 """
 
 import shutil
-from collections.abc import Callable
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -161,4 +165,68 @@ def test_a_disk_that_waits_for_its_restart_is_not_put_back_again_and_the_host_st
         f"{words}: restart it by hand, and scan it",
     )
     assert (held, last.kind) == (again.detail, "rollback.refused")
+    assert site.state() == (1, 0, 1)
+
+
+@contextmanager
+def package_manager_at_work(site: Site, seconds: float) -> Iterator[None]:
+    """Have the host's package manager in use, as by a timer that renews its index."""
+    root = site.host.machine.root
+    with subprocess.Popen(("sleep", str(seconds))) as holder:
+        threading.Thread(target=holder.wait, daemon=True).start()  # else it is seen for ever
+        its = root / "proc" / str(holder.pid)
+        (its / "fd").mkdir(parents=True)
+        (its / "comm").write_text("apt-get\n")
+        (its / "fd" / "3").symlink_to(root / "var/lib/dpkg/lock-frontend")
+        try:
+            yield
+        finally:
+            holder.kill()
+
+
+def test_a_timer_that_renews_an_index_decides_over_no_rollback(site: Site) -> None:
+    with package_manager_at_work(site, 2):
+        end = site.roll_back()
+
+    assert (end.outcome, end.detail) == (Outcome.ROLLED_BACK, "the old versions are back")
+    assert site.state() == (1, 1, 1)
+
+
+def test_nor_over_the_restart_of_a_disk_that_is_put_back_already(site: Site) -> None:
+    with ExitStack() as timers:
+        begin = partial(timers.enter_context, package_manager_at_work(site, 2))
+        end = site.roll_back(Once(f"before {START}", begin))
+
+    assert (end.outcome, end.detail) == (Outcome.ROLLED_BACK, "the old versions are back")
+    assert site.state() == (1, 1, 1)
+
+
+def test_who_is_longer_at_work_keeps_the_disk_as_it_is(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wavemend.execution.looks.LOCK_SECONDS", 1.0)
+    with package_manager_at_work(site, 60):
+        end = site.roll_back()
+
+    assert end.outcome is Outcome.BLOCKED
+    assert "the package manager is in use by " in end.detail
+    assert site.state() == (0, 0, 0)
+
+
+def test_a_host_that_somebody_restarts_meanwhile_is_not_restarted_once_more(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    power, naps = site.host.when_told, site.host.sleep
+
+    def nap(seconds: float) -> None:
+        if seconds == 10.0:  # the one that waits for the lock
+            power()
+        naps(seconds)
+
+    monkeypatch.setattr(site.host, "sleep", nap)
+    with ExitStack() as timers:
+        begin = partial(timers.enter_context, package_manager_at_work(site, 30))
+        end = site.roll_back(Once(f"before {START}", begin))
+
+    assert (end.outcome, end.detail) == (Outcome.ROLLED_BACK, "the old versions are back")
     assert site.state() == (1, 0, 1)

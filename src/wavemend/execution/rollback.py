@@ -11,7 +11,7 @@ from wavemend.evidence import ProbeResult
 from wavemend.execution import drift
 from wavemend.execution.conclude import Conclusion, evidence_of
 from wavemend.execution.hands import Hands
-from wavemend.execution.looks import look, look_and_record
+from wavemend.execution.looks import look, look_and_record, past_lock
 from wavemend.execution.order import Order
 from wavemend.execution.probes import until_well
 from wavemend.execution.rollback_approval import approval_refusal
@@ -149,7 +149,11 @@ def _tried(
 
     A wait: somebody else took the place meanwhile; each try looks anew.
     """
-    _, before = look_and_record(hands, order.host, purpose=PURPOSE, rollout_id=order.plan.rollout)
+    rollout = order.plan.rollout
+    _, before = look_and_record(hands, order.host, purpose=PURPOSE, rollout_id=rollout)
+    before = past_lock(
+        hands, order.host, before, purpose=PURPOSE, rollout_id=rollout, refresh=False
+    )
     way = way_back(hands, order, point, before)
     if isinstance(way, RollbackEnd):
         return _refused(hands, order, request, way.detail, way.outcome)

@@ -13,7 +13,7 @@ from wavemend.execution.follow import Followed, follow
 from wavemend.execution.hands import Hands
 from wavemend.execution.job_answers import JobState, JobView
 from wavemend.execution.jobs import JobSpec, forbid_job, start_job
-from wavemend.execution.looks import look
+from wavemend.execution.looks import look, past_lock
 from wavemend.execution.order import Order
 from wavemend.execution.reboot import (
     MAX_REBOOTS,
@@ -208,6 +208,13 @@ def _asks_for_boot(order: Order, followed: Followed, seen: Look) -> bool:
 
 def _restarted(hands: Hands, order: Order, granted: Granted, leave: Leave, seen: Look) -> Rebooted:
     """Restart the host after the intent to is written, unless that is forbidden by now."""
+    # Not as what was seen before the way back: a process that goes on reads that from the ledger.
+    rollout = order.plan.rollout
+    now = past_lock(hands, order.host, seen, purpose="after", rollout_id=rollout, refresh=False)
+    if now.facts is not None and seen.facts is not None:
+        if now.facts.boot_id != seen.facts.boot_id:  # somebody has restarted it meanwhile
+            return Rebooted(look=now)
+        seen = now
     word = word_of(hands, granted, seen, leave.last_start())
     refused = leave.refusal() or _in_use(hands, order, granted, seen)
     if not refused:

@@ -1,10 +1,11 @@
 """Who is out, and whether that keeps another host from being started, over all rollouts together.
 
 A host is out from its intent, which precedes its drain, until its attempt ended well, and while a
-rollback of it runs. One that ended badly, its rollback too, stays out until it was proven well: by
-a later attempt that ended well, by a rollback that ended as `rolled_back`, or by a person who says
-so (`say_well`). A mere look proves nothing: it runs no probe. One that tonight's preflight could
-not reach is out too.
+rollback of it runs. One that ended badly, its rollback too, or failed its probes before a gate,
+stays out until it was proven well: by a later attempt that ended well, by a rollback that ended as
+`rolled_back`, by probes that succeed at its rollout's last look, or by a person who says so
+(`say_well`). A mere look proves nothing: it runs no probe. One that tonight's preflight could not
+reach is out too.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -21,6 +22,7 @@ from wavemend.ledger.care_tables import RollbackRow
 from wavemend.ledger.plan_tables import PlannedHostRow
 from wavemend.ledger.rollouts import OPEN
 from wavemend.ledger.tables import AttemptRow, RolloutRow, StepRow
+from wavemend.ledger.unwell_since import unwell_since
 from wavemend.outcomes import Outcome
 from wavemend.plans import Plan
 from wavemend.rollout import AttemptState
@@ -178,11 +180,13 @@ def at_work(session: Session, hosts: Collection[str]) -> set[str]:
 
 
 def unwell(session: Session, hosts: Collection[str]) -> set[str]:
-    """Return those of these hosts whose last change ended badly, and that nobody saw well since."""
+    """Return those of these hosts whose last change left them unwell, and not seen well since."""
     found: set[str] = set()
     for some in _in_batches(hosts):
         bad = _last_ends(session, some, _BAD)
-        for name, ended in _last_rollbacks(session, some, _NOT_BACK).items():
+        later = [*_last_rollbacks(session, some, _NOT_BACK).items()]
+        later += [(name, at) for name, (at, _) in unwell_since(session, some).items()]
+        for name, ended in later:
             bad[name] = max(ended, bad.get(name, ended))
         if not bad:
             continue
@@ -207,9 +211,11 @@ def say_well(session: Session, host: str, *, actor: str, reason: str, now: datet
     back = select(RollbackRow.rollout_id).where(
         RollbackRow.host == host, col(RollbackRow.outcome).in_(_NOT_BACK)
     )
+    _, probed = unwell_since(session, (host,)).get(host, (now, None))
     rollout = (
         session.exec(changed.order_by(col(AttemptRow.ended_at).desc()).limit(1)).first()
         or session.exec(back.order_by(col(RollbackRow.ended_at).desc()).limit(1)).first()
+        or probed
     )
     if rollout is None or host not in unwell(session, (host,)):
         raise LedgerConflict(f"{host} is not out: no change of it ended badly since it was well")

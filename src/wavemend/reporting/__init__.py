@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from sqlmodel import Session
@@ -27,6 +27,10 @@ __all__ = [
 ]
 
 
+_COARSE = timedelta(seconds=2)
+"""The coarsest that file systems keep times; they cut off the rest."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WrittenReport:
     """A report, where it was written, and its few lines for a terminal."""
@@ -37,11 +41,17 @@ class WrittenReport:
 
 
 def write_rollout_report(
-    ledger: Ledger, fleet: Fleet, rollout_id: str, folder: Path, now: datetime
+    ledger: Ledger,
+    fleet: Fleet,
+    rollout_id: str,
+    folder: Path,
+    now: datetime,
+    *,
+    as_of: datetime | None = None,
 ) -> WrittenReport:
-    """Build and write the report of one rollout."""
+    """Build and write the report of one rollout; `as_of`: the time of its files, if not now."""
     report = build_report(ledger, fleet, rollout_id, now)
-    paths = write_report(report, folder)
+    paths = write_report(report, folder, as_of=as_of)
     return WrittenReport(paths=paths, report=report, summary=summary_text(report, paths))
 
 
@@ -67,17 +77,27 @@ def renew_reports(ledger: Ledger, folder: Path, clock: Callable[[], datetime]) -
     with ledger.reading() as book:
         told = last_told(book)
     for rollout_id in sorted(told):
+        last, now = told[rollout_id], clock()
         written = written_as_of(folder, rollout_id)
-        if written is None or told[rollout_id] <= written:
+        if written is None or _shows(written, last, now):
             continue
+        ahead = last + _COARSE if last > now else None  # told by a clock that was wrong
         try:
             with ledger.reading() as book:
                 fleet, _ = fleet_of_night(book, rollout_id)
-            write_rollout_report(ledger, fleet, rollout_id, folder, clock())
+            write_rollout_report(ledger, fleet, rollout_id, folder, now, as_of=ahead)
         except WavemendError as error:  # the others are renewed all the same
             yield f"rollout {rollout_id}: its report is out of date: {error}"
         else:
             yield f"rollout {rollout_id}: its report was out of date, and is written again"
+
+
+def _shows(written: datetime, told: datetime, now: datetime) -> bool:
+    """True when files of this time show what was told then.
+
+    A time to come is of a clock that was ahead, and proves no more than what was told by the same.
+    """
+    return told <= written and (written <= now or written - told <= _COARSE)
 
 
 def build_report(ledger: Ledger, fleet: Fleet, rollout_id: str, now: datetime) -> RolloutReport:

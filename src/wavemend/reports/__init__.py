@@ -7,6 +7,7 @@ give it a golden file in `tests/cases/reports/`.
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -57,7 +58,9 @@ REPORTS: Mapping[str, Render] = {"html": render_html, "json": render_json}
 """By file ending. Imported when first used: most commands write no report."""
 
 
-def write_report(report: RolloutReport, folder: Path) -> ReportPaths:
+def write_report(
+    report: RolloutReport, folder: Path, *, as_of: datetime | None = None
+) -> ReportPaths:
     """Write the page and the JSON into `folder` and return where they are.
 
     Both are rendered and written to disk before either gets its name, so a reader never sees half
@@ -71,5 +74,5 @@ def write_report(report: RolloutReport, folder: Path) -> ReportPaths:
         report.rollout_id,
         html=render_html(report),
         json=render_json(report),
-        as_of=report.generated_at,
+        as_of=as_of or report.generated_at,
     )

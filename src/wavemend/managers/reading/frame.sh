@@ -74,8 +74,9 @@ read_only() {
   fstab=
   [ ! -r "$R/etc/fstab" ] || fstab=$R/etc/fstab
   for path in $written; do
-    [ -d "$R$path" ] || continue
-    awk -v path="$path" '
+    # Behind links, as those of an appliance whose system is read-only and whose data is not.
+    place=$(cd -P "$R$path" 2>/dev/null && pwd) || continue
+    awk -v path="${place#"$R"}" -v asked="$path" '
       FILENAME ~ /fstab$/ {
         if ($1 !~ /^#/ && $4 ~ /(^|,)ro(,|$)/) wanted[$2] = 1
         next
@@ -84,7 +85,7 @@ read_only() {
         if (length($2) >= length(place)) { place = $2; options = $4 }
       }
       END {
-        if (wanted[place] && path != "/var/lib" && options !~ /emergency_ro/) exit
+        if (wanted[place] && asked != "/var/lib" && options !~ /emergency_ro/) exit
         if (options ~ /(^|,)(emergency_)?ro(,|$)/) print place
       }' $fstab "$R/proc/self/mounts"
   done | sort -u

@@ -31,8 +31,9 @@ def night(tmp_path: Path) -> Night:
     made, fleet = Night(new_ledger(tmp_path)), load_fleet(path)
     with made.ledger.writing() as book:
         apply_fleet(book, fleet, actor="olga", now=START)
+    its = {"fleet_digest": fleet.digest, "profile": "debian-server", "window": "sat-night"}
     for n in (1, 2):
-        made.freeze(f"r-{n}", [f"web{n}"], fleet_digest=fleet.digest, profile="debian-server")
+        made.freeze(f"r-{n}", [f"web{n}"], **its)
     made.intend("r-2", "web2", NO_LIMITS)
     made.end("r-2", "web2", Outcome.FAILED)
     return made

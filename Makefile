@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 LAB_STATE ?= .lab
 HOSTS ?= 10
+# Where it is set, every process of the demo and the tests would compile our sources anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo demo-down test nightly check bench docs lab-up lab-down lock clean

@@ -228,9 +228,9 @@ def _compare(
     say(f"{HOSTS} real hosts ({info.profile}), {AT_ONCE} at once, against {' and '.join(RIVALS)}")
     say(f"load of this machine before: {os.getloadavg()[0]:.1f}, on {os.cpu_count()} cores")
     _report(say, folder, [tool for tool in tools if "scan" in tool.kinds], "scan")
-    # From here on the archive offers nothing newer.
-    _on_all(info, "sudo sed -i '/security\\|wavemend-lab/d' /etc/apt/sources.list"
-                  " && sudo apt-get -qq update")  # fmt: skip
+    # From here on the archive offers nothing newer; its release stays, a host has some source.
+    _on_all(info, "sudo sed -i '\\#/debian-security \\|/wavemend-lab #d' /etc/apt/sources.list"
+                  " && grep -q . /etc/apt/sources.list && sudo apt-get -qq update")  # fmt: skip
     _report(say, folder, tools, "patch")
 
 

@@ -4,7 +4,7 @@ Its approvals, budgets, windows and its other changes are kept by name; a second
 of them.
 """
 
-from sqlalchemy import bindparam, insert, update
+from sqlalchemy import text
 from sqlmodel import Session, col, select
 
 from wavemend.documents import sha256
@@ -12,15 +12,15 @@ from wavemend.hosts import Facts
 from wavemend.ledger.care_tables import HostMachineRow
 from wavemend.ledger.intake import current_fleet
 
-_SEEN_AGAIN = update(HostMachineRow).where(col(HostMachineRow.host) == bindparam("of"))
-_SEEN_FIRST = insert(HostMachineRow)
+_SEEN = text(
+    "INSERT INTO host_machines (host, machine) VALUES (:host, :machine)"
+    " ON CONFLICT (host) DO UPDATE SET machine = excluded.machine"
+)
 
 
 def note_machine(session: Session, host: str, facts: Facts) -> None:
     """Write down which machine was seen under this name, in place of what was seen before."""
-    machine, connection = _machine(facts), session.connection()
-    if not connection.execute(_SEEN_AGAIN, {"of": host, "machine": machine}).rowcount:
-        connection.execute(_SEEN_FIRST, {"host": host, "machine": machine})
+    session.connection().execute(_SEEN, {"host": host, "machine": _machine(facts)})
 
 
 def other_names(session: Session, host: str, facts: Facts) -> tuple[str, ...]:

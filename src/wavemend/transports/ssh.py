@@ -28,7 +28,7 @@ from wavemend.transports.output import quote, readable
 from wavemend.transports.sockets import Place, open_socket
 from wavemend.transports.ssh_bastions import Bastion, BastionPool
 from wavemend.transports.ssh_exec import run_command
-from wavemend.transports.ssh_handshake import LOG, Link, log_in, shake_hands
+from wavemend.transports.ssh_handshake import Connection, Link, log_in, shake_hands
 from wavemend.transports.ssh_keys import credential_id, offered_keys
 from wavemend.transports.ssh_known_hosts import HostTrust, normal_key, parse_known_hosts
 from wavemend.transports.ssh_route import Hop, route
@@ -193,9 +193,8 @@ def _set_up(hop: Hop, login: Login, bastion: Bastion | None, seconds: float) -> 
     with offered_keys(login) as keys, LIMITER.slot():
         budget = Budget(seconds)
         sock = _channel(hop, bastion, budget) if bastion else _socket(hop, budget)
-        link = Link(sock, paramiko.Transport(sock))
+        link = Link(sock, Connection(sock))
         try:
-            link.transport.set_log_channel(LOG)
             peer_key = shake_hands(link, hop, trust, budget)
             waiting = time.monotonic()
             with GUARD.attempt(login.name, credential_id(login), host=str(hop)):

@@ -1,7 +1,6 @@
 """Run one command over an open connection: both streams drained, stdin fed, one deadline."""
 
 import select
-import threading
 import time
 
 import paramiko
@@ -14,6 +13,7 @@ from wavemend.transport import STDERR_BOUND, CommandResult
 from wavemend.transports.bounds import Bounds
 from wavemend.transports.output import BoundedOutput, readable
 from wavemend.transports.ssh_handshake import Link
+from wavemend.transports.watchdog import WATCHDOG
 
 CHUNK = 32_768
 STDIN_RECHECK = 0.02
@@ -109,24 +109,19 @@ def run_command(
     A watchdog closes the connection at the deadline, whatever this thread is waiting for.
     """
     bounds = Bounds(host, deadline, time.monotonic())
-    watchdog = threading.Timer(deadline, link.cut)
-    watchdog.daemon = True
-    watchdog.start()
     try:
-        channel = _start(link, bounds, command)
-        try:
-            exchange = Exchange(channel, stdin, bound)
-            while not exchange.pump(bounds.ends_at):
-                if bounds.passed:
-                    raise bounds.late()
-            return _result(link, bounds, exchange, channel)
-        finally:
-            channel.close()
+        with WATCHDOG.watch(deadline, link.cut):
+            channel = _start(link, bounds, command)
+            try:
+                exchange = Exchange(channel, stdin, bound)
+                while not exchange.pump(bounds.ends_at):
+                    if bounds.passed:
+                        raise bounds.late()
+                return _result(link, bounds, exchange, channel)
+            finally:
+                channel.close()
     except (paramiko.SSHException, OSError, EOFError) as error:
         raise bounds.lost(readable(str(error))) from error
-    finally:
-        watchdog.cancel()
-        watchdog.join()
 
 
 def _start(link: Link, bounds: Bounds, command: bytes) -> paramiko.Channel:

@@ -57,6 +57,24 @@ LOG = "wavemend.transports.paramiko"
 logging.getLogger(LOG).setLevel(logging.CRITICAL)
 
 
+class _Packets(paramiko.packet.Packetizer):
+    """Without paramiko's own timer of the handshake: a thread for each, to do our budget's job."""
+
+    def start_handshake(self, timeout: float) -> None:
+        """Do nothing: whoever waits for the handshake closes the connection when its time is up."""
+
+
+class Connection(paramiko.Transport):
+    """A client's connection that costs a fleet less."""
+
+    def __init__(self, sock: socket.socket | paramiko.Channel) -> None:
+        super().__init__(sock, packetizer_class=_Packets)
+        self.set_log_channel(LOG)
+
+    def _parse_debug(self, m: paramiko.Message) -> None:
+        """Pass over what sshd says for debugging; paramiko prints it letter by letter, unread."""
+
+
 @dataclass(slots=True)
 class Link:
     """A connection being set up; `close` ends its socket and its threads at any stage."""
@@ -75,8 +93,6 @@ class Link:
 
     def close(self) -> None:
         """Close at whatever stage; never raises, may be called twice."""
-        # Cancels paramiko's handshake timer, which would outlive the connection otherwise.
-        self.transport.packetizer.complete_handshake()
         self.cut()
         self.sock.close()
         if self.transport.is_alive() and self.transport is not threading.current_thread():
@@ -94,7 +110,7 @@ def shake_hands(link: Link, hop: Hop, trust: HostTrust, budget: Budget) -> str:
     transport = link.transport
     _choose_algorithms(transport, trust)
     # Ours is the bound; paramiko's own must not end a stage earlier, nor its threads live on.
-    transport.banner_timeout = transport.handshake_timeout = budget.left() + 5
+    transport.banner_timeout = budget.left() + 5
     done = threading.Event()
     transport.start_client(event=done)
     if not done.wait(budget.left()):

@@ -59,6 +59,7 @@ class _Entry:
     """All that it is for, where it is for plain names only: found without trying."""
 
     def is_for(self, name: str) -> bool:
+        """Try the patterns, or the hashed name; never asked of an entry for plain names."""
         if self.salt:
             return hmac.compare_digest(hmac.digest(self.salt, name.encode(), "sha1"), self.digest)
         if any(pattern.fullmatch(name) for pattern in self.reject):
@@ -153,12 +154,13 @@ def _parse_line(line: str) -> _Entry:
     if fields[0].startswith("|"):
         return _hashed(marker, key, fields[0])
     names = [name.lower() for name in fields[0].split(",") if name]
+    if all(name.startswith("!") for name in names):
+        raise ValueError("no name that the line could be for")
+    if not any(set(name) & set("*?!") for name in names):
+        return _Entry(marker, key, (), (), names=tuple(names))
     accept = tuple(_pattern(name) for name in names if not name.startswith("!"))
     reject = tuple(_pattern(name[1:]) for name in names if name.startswith("!"))
-    if not accept:
-        raise ValueError("no name that the line could be for")
-    plain = () if any(set(name) & set("*?!") for name in names) else tuple(names)
-    return _Entry(marker, key, accept, reject, names=plain)
+    return _Entry(marker, key, accept, reject)
 
 
 def _hashed(marker: str, key: str, field: str) -> _Entry:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from wavemend.hosts import InstalledPackage
 from wavemend.versions import deb_key
 
+_IMAGES = ("linux-image-", "proxmox-kernel-", "pve-kernel-")
 _IMAGE = re.compile(
     r"(?:linux-image(?:-unsigned)?|proxmox-kernel|pve-kernel)-(?P<release>[0-9]\S*?)(?:-signed)?"
 )
@@ -28,7 +29,9 @@ def newest_kernel(running: str, installed: Iterable[InstalledPackage]) -> str:
     releases = {
         found["release"]
         for package in installed
-        if (found := _IMAGE.fullmatch(package.name)) and flavour_of(found["release"]) == flavour
+        if package.name.startswith(_IMAGES)
+        and (found := _IMAGE.fullmatch(package.name))
+        and flavour_of(found["release"]) == flavour
     }
     return max(releases, key=lambda release: _order(release, flavour), default="")
 

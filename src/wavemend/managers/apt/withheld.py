@@ -5,6 +5,7 @@ They are pending all the same: a host without them is not up to date.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from wavemend.hosts import InstalledPackage, PendingUpdate
@@ -19,10 +20,16 @@ class Installed:
     """The installed packages by the names apt uses: `libc6`, and `libc6:i386` for a foreign one."""
 
     def __init__(self, packages: Sequence[InstalledPackage], native: str) -> None:
-        self._by_name: dict[str, list[InstalledPackage]] = {}
-        for package in packages:
-            self._by_name.setdefault(package.name, []).append(package)
+        self._packages = packages
         self._native = native
+
+    @cached_property
+    def _by_name(self) -> Mapping[str, Sequence[InstalledPackage]]:
+        """Made when somebody asks: most hosts hold nothing back."""
+        by_name: dict[str, list[InstalledPackage]] = {}
+        for package in self._packages:
+            by_name.setdefault(package.name, []).append(package)
+        return by_name
 
     def find(self, called: str) -> InstalledPackage | None:
         """Return the package that apt calls so, or None."""

@@ -21,13 +21,10 @@ def split_sections(text: str, nonce: str, host: str) -> Mapping[str, Section]:
     sections: dict[str, Section] = {}
     name, lines, errors = "", list[str](), list[str]()
     into: list[str] | None = None
-    for line in text.split("\n"):
-        mark, _, rest = line.partition(" ")
-        if mark != nonce:
-            if into is not None:
-                into.append(line)
-            continue
-        kind, _, what = rest.partition(" ")
+    # What stands before the first frame is nobody's; a frame is a line of its own.
+    for frame in f"\n{text}".split(f"\n{nonce} ")[1:]:
+        head, _, body = frame.partition("\n")
+        kind, _, what = head.partition(" ")
         match kind:
             case "begin":
                 name, lines, errors = what, [], []
@@ -40,6 +37,8 @@ def split_sections(text: str, nonce: str, host: str) -> Mapping[str, Section]:
                     lines=_trimmed(lines), errors=_trimmed(errors), status=status
                 )
                 into = None
+        if into is not None:
+            into.append(body)
     if "end" not in sections:
         raise HostAnswerInvalid(
             f"{host}: the answer breaks off after {name or 'nothing'}",
@@ -48,5 +47,9 @@ def split_sections(text: str, nonce: str, host: str) -> Mapping[str, Section]:
     return sections
 
 
-def _trimmed(lines: Sequence[str]) -> tuple[str, ...]:
-    return tuple(line.rstrip("\r") for line in lines if line.strip())
+def _trimmed(bodies: Sequence[str]) -> tuple[str, ...]:
+    text = "\n".join(bodies)
+    lines = text.split("\n")
+    if "\r" in text:
+        lines = [line.rstrip("\r") for line in lines]
+    return tuple(filter(str.strip, lines))

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from importlib.resources import files
 from itertools import groupby
+from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
@@ -19,6 +20,7 @@ from markupsafe import Markup, escape
 from wavemend.errors import LedgerError
 from wavemend.outcomes import Outcome, PackageOutcome
 from wavemend.reports.charts import NARROW, WIDE, outcome_bar, wave_timeline, zoomed
+from wavemend.reports.compiled import CompiledTemplates
 from wavemend.reports.marks import SHOWN_ORDER, gate_mark, mark_of, package_mark
 from wavemend.reports.model import (
     LANES,
@@ -125,6 +127,9 @@ def _environment(times: LocalTimes) -> Environment:
         finalize=_finalize,
         trim_blocks=True,
         lstrip_blocks=True,
+        # Nothing of ours is computed into what is kept: a filter that changes is asked again.
+        optimized=False,
+        bytecode_cache=CompiledTemplates(Path(__file__).read_bytes()),
     )
     environment.filters.update(
         when=partial(_when, times),

@@ -42,6 +42,7 @@ from tasks.workbench import Running, Workbench, open_workbench
 from wavemend.fleet import RolloutKey
 from wavemend.ledger.attempts import Refused
 from wavemend.ledger.rollouts import FINISHED, Lease
+from wavemend.ledger.scans import hosts_looked_at
 from wavemend.nights import Night, NightVerdict
 from wavemend.plans import Plan
 from wavemend.reports import Answer
@@ -152,8 +153,13 @@ def _frozen_plan(
         return plan, opened
     names = [host.name for host in bench.fleet.members(key)]
     with tags(*labels_before(bench.fleet, key)):
+        with bench.hands.ledger.reading() as book:
+            before = hosts_looked_at(book, lease.rollout_id)
         with bench.hands.ledger.kept_open():
-            looks = [after(opened, preflight, bench, name, lease.rollout_id) for name in names]
+            looks = [
+                after(opened, preflight, bench, name, lease.rollout_id, may_be_seen=name in before)
+                for name in names
+            ]
             found = settled(looks)
         seen = ready_group(bench, lease.rollout_id, key.profile, found, looks)
         frozen = after(seen, freeze, bench, lease)

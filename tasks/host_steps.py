@@ -47,9 +47,10 @@ def label(names: tuple[str, ...]) -> str:
     retry_delay_seconds=[5, 15],
     retry_jitter_factor=0.5,
 )
-def preflight(bench: Workbench, name: str, rollout_id: str) -> Look:
+def preflight(bench: Workbench, name: str, rollout_id: str, *, may_be_seen: bool) -> Look:
     """Look at one host with a fresh package index. A host that does not answer is a value."""
-    seen = preflight_host(bench.hands, bench.fleet.host(name), rollout_id)
+    host = bench.fleet.host(name)
+    seen = preflight_host(bench.hands, host, rollout_id, may_be_seen=may_be_seen)
     log = run_log()
     if seen.facts is None:
         log.warning("%s: %s", name, seen.detail)

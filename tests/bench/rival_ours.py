@@ -80,6 +80,7 @@ def _scan(site: Site, hands: Hands, fleet: Fleet, at_once: int) -> None:
 def _patch(site: Site, hands: Hands, fleet: Fleet, at_once: int) -> None:
     """Take a rollout to its end, as `patch-rollout` does where nothing is pending anywhere."""
     from wavemend.ledger import rollouts
+    from wavemend.ledger.scans import hosts_looked_at
     from wavemend.outcomes import Outcome
     from wavemend.readiness import judge_look
     from wavemend.reporting import write_rollout_report
@@ -88,9 +89,11 @@ def _patch(site: Site, hands: Hands, fleet: Fleet, at_once: int) -> None:
     from wavemend.steps.preflight import preflight_host
 
     rollout = _open_rollout(hands)
+    with hands.ledger.reading() as book:
+        before = hosts_looked_at(book, rollout)
 
     def look(host: Host) -> Look:
-        return preflight_host(hands, host, rollout)
+        return preflight_host(hands, host, rollout, may_be_seen=host.name in before)
 
     with hold(hands, rollout) as lease:
         looks = _look_at(hands.ledger, fleet, at_once, look)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Never
 
 import pytest
 from sqlmodel import col, select
@@ -21,7 +22,7 @@ from tests.contract.local_root import LocalRoot
 from tests.contract.point_bench import Points
 from wavemend.errors import HostUnreachable, LedgerError
 from wavemend.execution.hands import Hands
-from wavemend.execution.looks import LOCK_SECONDS
+from wavemend.execution.looks import LOCK_SECONDS, look_and_record
 from wavemend.hosts import Facts, Host
 from wavemend.ledger import audit
 from wavemend.ledger.care_tables import ReadinessRow
@@ -33,8 +34,9 @@ from wavemend.ledger.readiness import (
     record_readiness,
 )
 from wavemend.ledger.rollouts import turn_switch
-from wavemend.ledger.scans import newest_look
+from wavemend.ledger.scans import hosts_looked_at, newest_look, record_look
 from wavemend.managers.apt import AptManager
+from wavemend.observations import Look
 from wavemend.policy.care import Unready
 from wavemend.power_on import magic_packet, wake
 from wavemend.readiness import Check, GroupAnswer, Problem, Readiness, group_answer, judge_look
@@ -249,6 +251,29 @@ def test_nor_does_it_keep_a_host_out_of_the_plan(place: Place, looks: int, ready
     assert sum(naps) <= LOCK_SECONDS
     with place.bench.ledger.reading() as book:
         assert newest_look(book, "web1", purpose="preflight", rollout_id="r-1") is not None
+
+
+def test_a_host_that_the_rollout_has_seen_is_not_looked_at_again(place: Place) -> None:
+    hands, host = place.bench.hands(), place.bench.host
+    unseen = Look(host=host.name, at=hands.clock(), facts=None, reason="off")
+
+    def seen_by(rollout: str) -> frozenset[str]:
+        with place.bench.ledger.reading() as book:
+            return hosts_looked_at(book, rollout)
+
+    with place.bench.ledger.writing() as book:
+        record_look(book, host, unseen, purpose="preflight", rollout_id="r-1")
+    look_and_record(hands, host, purpose="scan", rollout_id="r-1")
+    look_and_record(hands, host, purpose="preflight", rollout_id="r-2")
+    assert seen_by("r-1") == frozenset()
+    first = preflight_host(hands, host, "r-1", may_be_seen=False)
+    assert seen_by("r-1") == {host.name}
+
+    def refuse(_: Host) -> Never:
+        pytest.fail("the host was looked at again")
+
+    again = replace(hands, connect=refuse)
+    assert preflight_host(again, host, "r-1").facts_digest == first.facts_digest
 
 
 def busy(place: Place, looks: int) -> tuple[Hands, list[float]]:

@@ -78,6 +78,16 @@ def _look(row: HostScan | Row[Any]) -> Look:
     )
 
 
+def hosts_looked_at(session: Session, rollout_id: str) -> frozenset[str]:
+    """Return the hosts that the preflight of a rollout has seen already."""
+    query = select(HostScan.host).where(
+        HostScan.rollout_id == rollout_id,
+        HostScan.purpose == "preflight",
+        HostScan.facts_digest != "",
+    )
+    return frozenset(session.exec(query))
+
+
 def played_hosts(session: Session, rollout_id: str) -> frozenset[str]:
     """Return the hosts that the preflight of a rollout found to be simulated."""
     query = (

@@ -10,6 +10,7 @@ from tasks.workbench import Workbench
 from wavemend.compliance import CompanyStanding, standing_of
 from wavemend.ledger import nights
 from wavemend.nights import Night
+from wavemend.simulated import SIMULATED
 from wavemend.steps.nights import LOOK_BACK
 
 
@@ -49,17 +50,25 @@ def show_compliance(lines: Sequence[CompanyStanding]) -> None:
     """Publish one row per company; unknown hosts count against it."""
     create_table_artifact(
         key="compliance",
-        table=[
-            {
-                "company": line.tenant,
-                "clean": f"{line.clean} of {line.hosts} ({line.clean_percent} %)",
-                "open": line.open,
-                "unknown": line.unknown,
-                "unmanaged": line.unmanaged,
-                "findings": line.findings,
-                "overdue": line.overdue,
-            }
-            for line in lines
-        ],
-        description="By each host's last look; a host that was not seen is not compliant.",
+        table=compliance_rows(lines),
+        description="By each host's last look. Unknown is not compliant: a host that was not seen, "
+        "or where no finding proves nothing, as feeds were stale or no package could be judged.",
     )
+
+
+def compliance_rows(lines: Sequence[CompanyStanding]) -> list[dict[str, str | int]]:
+    """Return one row per company; where hosts are only played, each says how many of its are."""
+    played = any(line.simulated for line in lines)
+    return [
+        {
+            "company": line.tenant,
+            "clean": f"{line.clean} of {line.hosts} ({line.clean_percent} %)",
+            "open": line.open,
+            "unknown": line.unknown,
+            "unmanaged": line.unmanaged,
+            "findings": line.findings,
+            "overdue": line.overdue,
+            **({f"{SIMULATED} hosts": line.simulated} if played else {}),
+        }
+        for line in lines
+    ]

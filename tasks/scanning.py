@@ -12,6 +12,7 @@ from tasks.run_log import run_log
 from tasks.show import plain
 from tasks.workbench import Workbench
 from wavemend.observations import subject_of
+from wavemend.simulated import SIMULATED
 from wavemend.steps.scan import scan_host
 
 
@@ -42,11 +43,11 @@ def scan(bench: Workbench, name: str) -> ScanLine:
     seen, judged = scan_host(bench.hands, bench.assessor(), host)
     if seen.facts is None or judged is None:
         run_log().warning("%s: %s", name, seen.detail)
-        note = f"{seen.reason}: {seen.detail}"
+        note = _note(f"{seen.reason}: {seen.detail}", simulated=host.simulated)
         return ScanLine(name, host.tenant, None, 0, "", 0, note)
     ranked = judged.ranked
     first = f"{subject_of(ranked[0].finding)} ({ranked[0].priority.lane})" if ranked else ""
-    note = "SIMULATED" if seen.facts.simulated else ""
+    note = _note(simulated=host.simulated or seen.facts.simulated)
     unjudged = judged.packages - judged.judged
     pending = len(seen.facts.pending)
     return ScanLine(name, host.tenant, pending, len(ranked), first, unjudged, note)
@@ -61,8 +62,14 @@ def line_of(bench: Workbench, name: str, future: PrefectFuture[ScanLine]) -> tup
     if isinstance(seen, ScanLine):
         return seen, ""
     trouble = f"{type(seen).__name__}: {seen}"[:300]
-    tenant = bench.fleet.host(name).tenant
-    return ScanLine(name, tenant, None, 0, "", 0, f"wavemend failed: {trouble}"), trouble
+    host = bench.fleet.host(name)
+    note = _note(f"wavemend failed: {trouble}", simulated=host.simulated)
+    return ScanLine(name, host.tenant, None, 0, "", 0, note), trouble
+
+
+def _note(trouble: str = "", *, simulated: bool) -> str:
+    """Return what is said beside a host: a played one is called so also when it is silent."""
+    return "; ".join(filter(None, (SIMULATED if simulated else "", trouble)))
 
 
 def show_scan(lines: Sequence[ScanLine]) -> None:

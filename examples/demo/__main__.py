@@ -173,15 +173,21 @@ def _sign(rollout: str, key: Path, reason: str) -> None:
 def _leave_waiting(lab: DemoLab) -> int:
     rollout = _standing("acme").rollout
     label = "SIMULATED hosts" if lab.simulated else "real hosts"
-    print(
-        f"\nRollout {rollout} of acme ({label}) waits for you.\n"
+    print(f"\nRollout {rollout} of acme ({label}) waits for you.\n{way_to_answer(rollout)}")
+    return 0
+
+
+def way_to_answer(rollout: str) -> str:
+    """Say how to answer, in commands that work in a shell in which nothing was prepared."""
+    command = Path(sys.executable).with_name("wavemend")
+    elsewhere = f"WAVEMEND_DEMO_HOME={HOME} " if "WAVEMEND_DEMO_HOME" in os.environ else ""
+    return (
         f"  In the UI: http://127.0.0.1:{PORT}/runs, open the suspended run and press Resume.\n"
         f"  The signature for its form:\n"
-        f"    WAVEMEND_HOME={HOME} wavemend approve {rollout} --print "
+        f"    WAVEMEND_HOME={HOME} {command} approve {rollout} --print "
         f"--key {HOME / 'alice_ed25519'} --reason 'WHY'\n"
-        "  `make demo-down` takes everything down again."
+        f"  `{elsewhere}make demo-down` takes everything down again."
     )
-    return 0
 
 
 def _wait_for_reports() -> list[str]:

@@ -26,6 +26,8 @@ class CompanyStanding:
     unmanaged: int
     findings: int
     overdue: int
+    simulated: int
+    """How many of the hosts are only played."""
 
     @property
     def clean_percent(self) -> int:
@@ -64,6 +66,7 @@ def standing_of(book: Session, fleet: Fleet, tenant: str, now: datetime) -> Comp
         unmanaged=unmanaged,
         findings=findings,
         overdue=overdue,
+        simulated=sum(host.simulated for host in hosts),
     )
 
 

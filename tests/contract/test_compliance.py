@@ -82,3 +82,11 @@ def test_a_newer_look_that_was_not_judged_yet_makes_a_clean_host_unknown(ledger:
     seen(ledger, NOON + timedelta(hours=1))
 
     assert clean_hosts(ledger) == 0
+
+
+def test_hosts_that_are_only_played_are_counted_as_such(ledger: Ledger) -> None:
+    hosts = tuple(replace(host, simulated=host.name == "web1") for host in FLEET.hosts)
+    with ledger.reading() as book:
+        standing = standing_of(book, replace(FLEET, hosts=hosts), WEB1.tenant, NOON)
+
+    assert standing.simulated == 1

@@ -37,12 +37,22 @@ class Ended(PrefectFuture[ScanLine]):
         fn(self)
 
 
+def bench_of(*, simulated: bool) -> Workbench:
+    host = SimpleNamespace(tenant="acme", simulated=simulated)
+    return cast("Workbench", SimpleNamespace(fleet=SimpleNamespace(host=lambda _: host)))
+
+
 def test_a_bug_at_one_host_is_a_line_of_the_table_and_is_told() -> None:
-    fleet = SimpleNamespace(host=lambda _: SimpleNamespace(tenant="acme"))
-    bench = cast("Workbench", SimpleNamespace(fleet=fleet))
+    bench = bench_of(simulated=False)
     well = ScanLine("web1", "acme", 2, 3, "", 0, "")
 
     assert line_of(bench, "web1", Ended(well)) == (well, "")
     line, trouble = line_of(bench, "win1", Ended(OverflowError("too large")))
     assert trouble == "OverflowError: too large"
     assert (line.pending, line.note) == (None, "wavemend failed: OverflowError: too large")
+
+
+def test_a_played_host_is_called_so_also_when_nothing_is_known_of_it() -> None:
+    line, _ = line_of(bench_of(simulated=True), "win1", Ended(OverflowError("too large")))
+
+    assert line.note == "SIMULATED; wavemend failed: OverflowError: too large"

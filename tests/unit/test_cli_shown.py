@@ -62,6 +62,38 @@ def test_the_plan_to_approve_is_shown_whole_whatever_its_versions_hold(
     assert shown.count(SPELLED) == 3
 
 
+def test_on_a_narrow_terminal_what_is_signed_and_what_is_copied_is_not_cut(
+    ledger: Ledger, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    long, rollout = f"3.5.0+{'ds1' * 20}-0+deb12u1", "r-55e63ad425ed"
+    plan = plan_of(PILOT, CRITICAL, rollout=rollout)
+    packages = (package("linux-image-6.1.0-32-cloud-amd64", long, f"{long}~x"),)
+    hosts = tuple(replace(host, packages=packages) for host in plan.hosts)
+    lease = frozen(ledger, replace(plan, hosts=hosts))
+    with ledger.writing() as book:
+        approvals.ask(book, lease, request_id="q", nonce="1" * 32, flow_run_id="f", now=NOON)
+
+    approvals_cli.waiting()
+    with pytest.raises(ApprovalRefused, match="no-such-key"):
+        approvals_cli.approve(rollout, key=Path("no-such-key"), reason="tested", as_="alice")
+
+    shown = capsys.readouterr().out
+    assert "…" not in shown
+    assert f"{rollout}  acme" in shown
+    assert all(len(line) <= 80 for line in shown.splitlines())
+
+
+def test_nothing_that_waits_is_said_in_words(
+    ledger: Ledger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    opened(ledger)
+
+    approvals_cli.waiting()
+
+    assert capsys.readouterr().out == "nothing waits for an approver\n"
+
+
 def test_a_plan_that_is_not_the_one_asked_for_is_neither_shown_nor_signed(
     ledger: Ledger, capsys: pytest.CaptureFixture[str]
 ) -> None:

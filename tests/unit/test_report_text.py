@@ -50,6 +50,12 @@ def test_a_long_text_says_how_much_is_missing() -> None:
     assert "5 earlier characters" in bounded_tail("a" * 5 + "z" * 10, 10)
 
 
+def test_a_text_is_not_cut_where_saying_so_is_as_long_as_the_rest() -> None:
+    reason = "subprocess returned error exit status 1"
+
+    assert bounded(reason, len(reason) - 17) == reason
+
+
 def test_escaped_json_reads_back_as_the_same_data() -> None:
     text = "\x9b\u202e\U000e0041\udc80 ü"
     escaped = json_escaped(json.dumps(text, ensure_ascii=False))

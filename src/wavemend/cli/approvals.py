@@ -4,14 +4,13 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
-from rich.console import Console
-from rich.table import Table
 
 from wavemend.approvals import sign, statement
 from wavemend.cli.here import here, ledger_here, prefect_here
 from wavemend.cli.played import companies, hosts_in_force
 from wavemend.cli.resume import flow_run_state
-from wavemend.cli.shown import add_row, say, visible
+from wavemend.cli.shown import add_row, say
+from wavemend.cli.tables import is_wide, keep_whole, plain_table, screen
 from wavemend.errors import ApprovalRefused
 from wavemend.ledger import approvals, rollback_approvals, rollouts
 from wavemend.ledger.approvals import OpenRequest
@@ -43,21 +42,27 @@ def reject(rollout: str, *, key: Key, reason: Reason, as_: Name = "", print_: Pr
 def waiting() -> int:
     """List the rollouts and the rollbacks that wait for an approver."""
     ledger = ledger_here()
-    table = Table(title="Waiting for approval")
-    for heading in ("Rollout", "Company", "Plan", "Answer before", "Asked", "Last answer"):
-        table.add_column(heading)
+    console = screen()
+    more = ("Plan",) if is_wide(console) else ()
+    headings = ("Rollout", "Company", *more, "Answer before", "Asked", "Last answer")
+    # The id is copied from here.
+    table = keep_whole(plain_table("Waiting for approval", headings), "Rollout", "Answer before")
     with ledger.reading() as book:
         company, called = companies(book), naming(hosts_in_force(book))
         for row in rollouts.list_rollouts(book, only_open=True):
             asked = approvals.newest(book, row.id)
             if asked is not None and not approvals.answered(book, asked.request.id):
                 expires = f"{asked.request.expires_at:%Y-%m-%d %H:%MZ}"
-                digest = asked.request.plan_digest
+                digest = (asked.request.plan_digest,) if more else ()
                 known = approvals.decisions(book, row.id)
                 last = f"refused: {known[-1].refusal}" if known else "none yet"
-                add_row(table, row.id, company(row), digest, expires, f"no. {asked.asking}", last)
+                cells = (row.id, company(row), *digest, expires, f"no. {asked.asking}", last)
+                add_row(table, *cells)
         rollbacks = rollback_approvals.waiting(book, utc_now())
-    Console().print(table)
+    if table.row_count:
+        console.print(table)
+    elif not rollbacks:
+        say("nothing waits for an approver")
     for request, case in rollbacks:
         hosts = ", ".join(called(host.host) for host in case.hosts)
         when = " outside its window" if case.outside_window else ""
@@ -135,9 +140,9 @@ def identity_of(key: Path) -> str:
 
 
 def _show(plan: Plan) -> None:
-    table = Table(title=visible(f"Critical hosts of plan {plan.digest}"))
-    for heading in ("Host", "Package", "From", "To", "Lane", "CVEs"):
-        table.add_column(heading)
+    headings = ("Host", "Package", "From", "To", "Lane", "CVEs")
+    # Whatever the terminal's width, cells fold and are never cut: what is seen here is signed.
+    table = plain_table(f"Critical hosts of plan {plan.digest}", headings, right=("CVEs",))
     for wave in plan.waves:
         if wave.kind == "critical":
             for name in wave.hosts:
@@ -154,4 +159,4 @@ def _show(plan: Plan) -> None:
                     )
                 for defect in plan.host(name).repairs:
                     add_row(table, called, f"repair: {defect}", "", "", "", "")
-    Console().print(table)
+    screen().print(table)

@@ -33,7 +33,7 @@ from wavemend.steps.roll_back import (
 
 
 def rollback(
-    target: str,
+    target: Annotated[str, Parameter(help="A host; with --rollout also a wave.")],
     *,
     reason: Annotated[str, Parameter(help="Why, in one sentence; it is recorded.")],
     rollout: Annotated[str, Parameter(help="Needed for a wave; else the host's last one.")] = "",

@@ -149,6 +149,7 @@ def _environment(times: LocalTimes) -> Environment:
         package_mark=package_mark,
         gate_mark=gate_mark,
         Outcome=Outcome,
+        PackageOutcome=PackageOutcome,
         calls=_calls,
     )
     return environment
@@ -210,10 +211,10 @@ def _percent(share: float | None) -> str:
 def _age(seconds: float | None) -> str:
     if seconds is None:
         return "unknown"
-    hours = seconds / 3600
+    hours = int(seconds // 3600)  # whole ones, as commands and notes about the same feed count them
     if hours < 1:
-        return f"{seconds / 60:.0f} min"
-    return f"{hours:.0f} h" if hours < 48 else f"{hours / 24:.0f} days"
+        return f"{int(seconds // 60)} min"
+    return f"{hours} h" if hours < 48 else f"{hours // 24} days"
 
 
 def _number(value: int) -> str:

@@ -41,10 +41,12 @@ def _json_escape(match: re.Match[str]) -> str:
 
 
 def bounded(text: str, bound: int = TEXT_BOUND) -> str:
-    """Keep the first `bound` characters and say how many more there were."""
-    if len(text) <= bound:
-        return text
-    return f"{text[:bound]} … (+{len(text) - bound:,} characters)"
+    """Keep the first `bound` characters and say how many more there were.
+
+    Where saying so takes no less room than the rest of the text, the text is kept whole.
+    """
+    cut = f"{text[:bound]} … (+{len(text) - bound:,} characters)"
+    return cut if len(cut) < len(text) else text
 
 
 def bounded_tail(text: str, bound: int = LOG_BOUND) -> str:

@@ -67,7 +67,10 @@ class ProbeForm(Form):
     name: Name = Field(description="Shown when it fails.")
     argv: list[Argument] = Field(
         default=[],
-        description="Command on the host that must exit 0, as a list; no shell reads it.",
+        description=(
+            "Command on the host that must exit 0, as a list; no shell reads it, and it runs as "
+            "the login's user, not as root."
+        ),
         examples=[["/usr/bin/true"]],
     )
     service: Text = Field(default="", description="Service that must be up on the host.")

@@ -130,7 +130,9 @@ def assert_given_up(bench: Bench, machine: Machine, words: str) -> None:
     assert row.outcome == Outcome.NOT_ATTEMPTED
     assert row.reason.startswith(f"was never begun: drift: {words}")
     assert installs(machine) == {}
-    assert set(bench.packages().values()) <= {PackageOutcome.NOT_ATTEMPTED, PackageOutcome.HELD}
+    packages = bench.packages()
+    assert set(packages) == {"wm-slow", "zip"}
+    assert set(packages.values()) <= {PackageOutcome.NOT_ATTEMPTED, PackageOutcome.HELD}
     # Final on the host too: the lost start may still be travelling.
     assert (machine.root / f"var/lib/wavemend/jobs/{row.id}/forbidden").exists()
     journal = machine.root / "var/lib/wavemend/journal"

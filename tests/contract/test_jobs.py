@@ -392,7 +392,9 @@ def test_the_records_are_for_root_only_and_the_job_has_the_usual_umask(host: Loc
 
     assert until(host, JobState.ENDED).log == b"0022\n"
     assert (host.root / "made").stat().st_mode & 0o777 == 0o644
-    for path in sorted((host.root / "var/lib/wavemend").rglob("*")):
+    records = sorted((host.root / "var/lib/wavemend").rglob("*"))
+    assert "journal" in {path.name for path in records}
+    for path in records:
         assert path.stat().st_mode & 0o077 == 0, path
 
 

@@ -141,7 +141,9 @@ def test_a_whole_life_of_a_job(host: OddHost) -> None:
     kinds = [entry.kind for entry in read_journal(host, deadline=60)]
     assert sorted(kinds) == [JournalKind.BEGIN] * 2 + [JournalKind.END] * 2
     assert (host.root / "effects").read_text() == "once\n"
-    for path in sorted((host.root / "var/lib/wavemend").rglob("*")):
+    records = sorted((host.root / "var/lib/wavemend").rglob("*"))
+    assert "journal" in {path.name for path in records}
+    for path in records:
         assert path.stat().st_mode & 0o077 == 0, path
 
 

@@ -32,7 +32,16 @@ from tests.cases.rollouts.ledgers import (
 )
 from wavemend.calendar.windows import Occurrence
 from wavemend.errors import LedgerConflict, LedgerError, PlanError
-from wavemend.ledger import approvals, attempts, audit, restore_points, rollouts
+from wavemend.ledger import (
+    approvals,
+    attempt_steps,
+    attempts,
+    audit,
+    losses,
+    restore_points,
+    rollouts,
+    starts,
+)
 from wavemend.ledger.care_tables import (
     RestorePointRow,
 )
@@ -192,6 +201,15 @@ WRITES: dict[str, Callable[[Session, Lease], object]] = {
         evidence=None,
         now=START,
     ),
+    "part": lambda book, lease: attempt_steps.record_step(
+        book,
+        lease,
+        "a-web1-1",
+        attempt_steps.StepDone(step="after hook fill", ok=True, detail=""),
+        START,
+    ),
+    "lost": lambda book, lease: losses.note_lost(book, lease, "a-web1-1", "silent", START),
+    "judge again": lambda book, lease: rollouts.judge_again(book, lease, "partly", START),
     "settle": lambda book, lease: attempts.settle(
         book,
         lease,
@@ -222,6 +240,23 @@ def test_an_owner_that_was_overtaken_writes_nothing_any_more(
         write(book, older)
     with ledger.reading() as book:
         assert audit.head(book) == before
+
+
+ASKS: dict[str, Callable[[Session, Lease], object]] = {
+    "is there a place": lambda book, lease: starts.has_place(book, lease, PLAN, "web2", now=START),
+    "may it start": lambda book, lease: starts.start_refusal(book, lease, PLAN, START, ""),
+}
+
+
+@pytest.mark.parametrize("ask", ASKS.values(), ids=ASKS.keys())
+def test_nor_is_it_told_that_anything_may_start(
+    ledger: Ledger, ask: Callable[[Session, Lease], object]
+) -> None:
+    older = frozen(ledger)
+    take(ledger, owner="second", owner_is_dead=True)
+
+    with pytest.raises(LedgerConflict, match="taken over by second"), ledger.reading() as book:
+        ask(book, older)
 
 
 def test_giving_back_an_overtaken_lease_takes_it_from_nobody(ledger: Ledger) -> None:

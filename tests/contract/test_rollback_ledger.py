@@ -1,16 +1,19 @@
 """Only what may have changed a host's packages stands between it and its rollback."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlmodel import Session
 
 from tests.cases.rollouts.build import PLAN, START, facts, host
-from tests.cases.rollouts.ledgers import KEY, end, frozen, intend, new_ledger, opened
+from tests.cases.rollouts.ledgers import KEY, end, frozen, intend, new_ledger, opened, take
 from tests.contract.test_point_stays import EVIDENCE
+from wavemend.errors import LedgerConflict
 from wavemend.fleet import RolloutKey, RolloutKind
-from wavemend.ledger import attempts, restore_points, rollbacks, rollouts
+from wavemend.ledger import attempts, audit, restore_points, rollback_runs, rollbacks, rollouts
 from wavemend.ledger.attempts import Granted, Refused, Wait
 from wavemend.ledger.care_tables import RestorePointRow, RollbackRow
 from wavemend.ledger.restore_points import PointState
@@ -21,7 +24,7 @@ from wavemend.ledger.store import Ledger
 from wavemend.observations import Look
 from wavemend.outcomes import Outcome
 from wavemend.plans import Plan
-from wavemend.rollbacks import AT_NEXT_BOOT
+from wavemend.rollbacks import AT_NEXT_BOOT, RollbackCase
 
 LATER = replace(PLAN, rollout="r-2")
 
@@ -52,23 +55,29 @@ def change(
         end(book, lease, "web1", outcome)
 
 
-def refusal(ledger: Ledger, rollback: str = "b-0123456789") -> str:
+BACK = "b-0123456789"
+
+
+def refusal(ledger: Ledger, rollback: str = BACK) -> str:
     """Write the intent to take web1 back to before r-1; return why it is refused."""
     with ledger.writing() as book:
-        rollout = rollouts.get_rollout(book, "r-1")
-        attempt = next(row for row in attempts.of_rollout(book, "r-1") if row.host == "web1")
-        wish = RollbackIntent(
-            rollback_id=rollback,
-            nonce="n" * 32,
-            attempt_id=attempt.id,
-            kind="commands",
-            requested_by="olga",
-            reason="slow",
-            automatic=False,
-        )
-        held = Lease("r-1", "me", rollout.fence)
-        answer = rollbacks.intend(book, held, wish, now=START, local_stop="")
+        held = Lease("r-1", "me", rollouts.get_rollout(book, "r-1").fence)
+        answer = wish(book, held, rollback)
         return "" if isinstance(answer, Granted) else answer.reason
+
+
+def wish(book: Session, lease: Lease, rollback: str) -> attempts.Answer:
+    attempt = next(row for row in attempts.of_rollout(book, "r-1") if row.host == "web1")
+    intent = RollbackIntent(
+        rollback_id=rollback,
+        nonce="n" * 32,
+        attempt_id=attempt.id,
+        kind="commands",
+        requested_by="olga",
+        reason="slow",
+        automatic=False,
+    )
+    return rollbacks.intend(book, lease, intent, now=START, local_stop="")
 
 
 RESTART = replace(KEY, kind=RolloutKind.RESTART)
@@ -227,6 +236,58 @@ def test_a_point_that_was_removed_meanwhile_takes_nothing_back(ledger: Ledger) -
     put_point(ledger, PointState.REMOVED)
 
     assert "removed" in refusal(ledger)
+
+
+RUN = rollback_runs.RollbackRun(
+    case=RollbackCase(
+        rollout="r-1",
+        tenant="acme",
+        plan_digest=PLAN.digest,
+        hosts=(),
+        requested_by="olga",
+        reason="slow",
+    ),
+    outside_window=False,
+)
+WRITES: dict[str, Callable[[Session, Lease], object]] = {
+    "intend": lambda book, lease: wish(book, lease, "b-another"),
+    "refuse": lambda book, lease: rollbacks.refuse(
+        book, lease, "web1", requested_by="olga", reason="stopped", now=START
+    ),
+    "running": lambda book, lease: rollbacks.mark_running(book, lease, BACK, START, START),
+    "restart": lambda book, lease: rollbacks.count_restart(book, lease, BACK, START),
+    "take over": lambda book, lease: rollbacks.take_over(book, lease, BACK),
+    "end": lambda book, lease: rollbacks.end(
+        book,
+        lease,
+        BACK,
+        outcome=Outcome.ROLLED_BACK,
+        detail="",
+        packages=(),
+        evidence=None,
+        now=START,
+    ),
+    "begin run": lambda book, lease: rollback_runs.begin_run(book, lease, "run-2", RUN, now=START),
+    "end run": lambda book, lease: rollback_runs.end_run(book, lease, "run-1", now=START),
+}
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES.keys())
+def test_an_owner_that_was_overtaken_writes_nothing_of_a_rollback_any_more(
+    ledger: Ledger, write: Callable[[Session, Lease], object]
+) -> None:
+    older = take(ledger, owner="second", owner_is_dead=True)
+    assert refusal(ledger) == ""
+    with ledger.writing() as book:
+        rollback_runs.begin_run(book, older, "run-1", RUN, now=START)
+    take(ledger, owner="third", owner_is_dead=True)
+    with ledger.reading() as book:
+        before = audit.head(book)
+
+    with pytest.raises(LedgerConflict, match="taken over by third"), ledger.writing() as book:
+        write(book, older)
+    with ledger.reading() as book:
+        assert audit.head(book) == before
 
 
 def test_each_restart_of_a_rollback_is_counted_before_the_host_is_told(ledger: Ledger) -> None:

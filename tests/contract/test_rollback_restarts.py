@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from sqlmodel import Session
 
 from tests.contract.attempt_bench import Fate
 from tests.contract.test_attempt_reboots import START, Once, site_of
@@ -24,6 +25,7 @@ from tests.contract.test_reboots import (
     olga_logs_in,
     somebody_schedules_a_shutdown,
 )
+from tests.contract.test_woken_controllers import stall
 from wavemend.execution.rollback import roll_back_host
 from wavemend.execution.rollback_end import RollbackEnd
 from wavemend.ledger import audit, rollbacks
@@ -134,6 +136,27 @@ def test_whoever_comes_when_the_disk_is_put_back_is_not_cut_off(
     assert end.detail.endswith(
         "; nothing else is begun on it before: restart it by hand, and scan it"
     )
+
+
+@pytest.mark.parametrize("place", ["before a write", "after a write"])
+def test_a_word_to_restart_that_is_old_before_it_is_sent_stays_unsent(
+    site: Site, place: str
+) -> None:
+    """Whether the controller stalls before its intent is written, or after."""
+
+    def is_due(book: Session) -> bool:
+        rows = rollbacks.of_rollout(book, "r-1")
+        if place == "before a write":  # the next one is that of its intent
+            return any(row.state == "running" for row in rows)
+        return any(rollbacks.restarts_of(book, row.id) for row in rows)
+
+    end = site.roll_back(stall(site.host.bench, place, is_due))
+
+    assert (end.outcome, site.state()) == (Outcome.NEEDS_HUMAN, (1, 0, 1))
+    assert "not rebooted: the word took too long to the host" in end.detail
+    with site.host.bench.ledger.reading() as book:
+        (row,) = rollbacks.of_rollout(book, "r-1")
+        assert rollbacks.restarts_of(book, row.id) == 1
 
 
 def test_people_and_inhibitors_are_passed_over_where_the_profile_says_so(site: Site) -> None:

@@ -14,6 +14,7 @@ import pytest
 from sqlmodel import Session
 
 from tests.cases.rollouts.ledgers import KEY
+from tests.contract import windows_bench
 from tests.contract.attempt_bench import HOUR, Bench, Fate
 from tests.contract.point_bench import Points
 from tests.contract.test_attempt_deaths import bench_of, installs
@@ -116,21 +117,81 @@ def urgent(bench: Bench, first: Order, package: str) -> Order:
 
 
 class AtWrite(Fate):
-    """Does something before the first write at which the ledger says that it is time."""
+    """Does something before, or after, the first write at which the ledger says that it is time."""
 
-    def __init__(self, bench: Bench, due: Callable[[Session], bool], action: Callable[[], object]):
+    def __init__(
+        self,
+        bench: Bench,
+        due: Callable[[Session], bool],
+        action: Callable[[], object],
+        place: str = "before a write",
+    ) -> None:
         super().__init__()
-        self.bench, self.due, self.action = bench, due, action
+        self.bench, self.due, self.action, self.place = bench, due, action, place
 
     def pass_by(self, place: str, *, on_host: bool) -> None:  # noqa: ARG002 - one kind
         """Act at the first write when it is time."""
-        if self.struck or place != "before a write":
+        if self.struck or place != self.place:
             return
         with self.bench.ledger.reading() as book:
             if not self.due(book):
                 return
         self.struck = place
         self.action()
+
+
+def is_running(book: Session) -> bool:
+    return any(row.state == "running" for row in attempts.of_rollout(book, "r-1"))
+
+
+def is_to_restart(book: Session) -> bool:
+    return any(row.reboots for row in attempts.of_rollout(book, "r-1"))
+
+
+STALLS = pytest.mark.parametrize(
+    ("place", "due"),
+    [("before a write", is_running), ("after a write", is_to_restart)],
+    ids=["before its intent is written", "after its intent is written"],
+)
+"""Where a controller stalls that has decided to restart a host and has not told it yet."""
+
+
+def stall(bench: Bench, place: str, due: Callable[[Session], bool]) -> AtWrite:
+    """Return a fate that costs the controller half an hour; the host's clock knows nothing of it.
+
+    The window is still open then: only that the word is old keeps it from being sent.
+    """
+
+    def half_an_hour_passes() -> None:
+        bench.shift = HOUR / 2
+
+    return AtWrite(bench, due, half_an_hour_passes, place)
+
+
+@STALLS
+def test_a_word_to_restart_that_is_old_before_it_is_sent_stays_unsent(
+    tmp_path: Path, place: str, due: Callable[[Session], bool]
+) -> None:
+    site = site_of(tmp_path / "lab")
+    fate = stall(site.bench, place, due)
+
+    assert attempt_host(site.hands(fate), site.bench.order()) is Outcome.PATCHED_REBOOT_PENDING
+    assert fate.struck
+    assert (site.told, site.bench.row().reboots) == (0, 1)
+    assert site.bench.row().reason.startswith("not rebooted: the word took too long to the host")
+
+
+@STALLS
+def test_nor_is_it_sent_to_a_windows_host(
+    tmp_path: Path, place: str, due: Callable[[Session], bool]
+) -> None:
+    bench = windows_bench.bench_of(tmp_path, windows_bench.quick("ok_reboot"), windows_bench.LCU)
+    fate = stall(bench, place, due)
+
+    assert attempt_host(bench.hands(fate), bench.order()) is Outcome.PATCHED_REBOOT_PENDING
+    assert fate.struck
+    assert (bench.windows.state.boots, bench.row().reboots) == (1, 1)
+    assert bench.row().reason.startswith("not rebooted: the word took too long to the host")
 
 
 def test_a_command_that_puts_a_machine_back_is_not_run_again_by_one_that_was_taken_for_dead(
@@ -159,9 +220,6 @@ def test_a_hook_is_not_run_by_one_whose_rollout_another_one_goes_on_with(tmp_pat
     filled = bench.folder / "filled"
     hook = HostHook(name="fill", when=When.AFTER, on=Place.WORKER, argv=("touch", str(filled)))
     bench.profile = replace(bench.profile, hooks=(hook,))
-
-    def is_running(book: Session) -> bool:
-        return any(row.state == "running" for row in attempts.of_rollout(book, "r-1"))
 
     fate = AtWrite(bench, is_running, bench.take_lease)
     with pytest.raises(LedgerConflict):

@@ -1,4 +1,4 @@
-"""What an operator did since is not passed over: the STOP file, and hosts that were taken back."""
+"""What happened since is not passed over: a STOP file, another run, hosts that were taken back."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -8,12 +8,13 @@ import pytest
 from prefect.logging import disable_run_logger
 
 from tasks.approval import so_far
-from tasks.opening import finish, note_step, what_next
+from tasks.opening import finish, note_step, steps_done, what_next
 from tasks.rolling_back import Asked, begin_run, end_run
 from tasks.workbench import Running, Workbench
 from tests.cases.rollouts.build import START, plan_of, wave
-from tests.cases.rollouts.ledgers import end, frozen, intend, new_ledger
+from tests.cases.rollouts.ledgers import end, frozen, intend, new_ledger, take
 from tests.contract.test_report_doubts import take_back
+from wavemend.errors import LedgerConflict
 from wavemend.inventory.fleet_file import load_fleet
 from wavemend.ledger import attempts, rollouts
 from wavemend.ledger.attempts import Granted
@@ -62,6 +63,18 @@ def test_the_stop_file_closes_the_rollouts_of_its_machine(running: Running) -> N
     running.bench.hands.stop_file.write_text("database looks wrong\n")
 
     assert what_next(running) == Close("stopped: database looks wrong", ("web2",))
+
+
+def test_a_run_whose_rollout_another_one_goes_on_with_learns_so_before_its_next_hook(
+    running: Running,
+) -> None:
+    note_step(running, "before hook 1")
+    assert steps_done(running) >= {"prepared", "before hook 1"}
+
+    take(running.bench.hands.ledger, owner="second", owner_is_dead=True)
+
+    with pytest.raises(LedgerConflict, match="taken over by second"):
+        steps_done(running)
 
 
 def test_the_list_of_rollouts_says_what_a_rollback_made_of_one(

@@ -666,3 +666,22 @@ def test_every_rollout_ends_with_one_outcome_per_host_and_no_start_out_of_turn(
         assert not seen.halted
         if plan.host(name).critical:
             assert seen.standing is Standing.APPROVED
+
+
+def test_such_nights_reach_every_host_and_meet_every_trouble() -> None:
+    """What holds of every night says little of nights on which nothing ever begins."""
+    nights = [
+        Night(PLAN, random.Random(seed), seen=RolloutView(probed=seed % 2 == 0))
+        for seed in range(200)
+    ]
+    for night in nights:
+        night.run()
+    attempts_seen = [seen for night in nights for seen in night.seen.attempts.values()]
+
+    assert {name for night in nights for name, _ in night.began} == {h.name for h in PLAN.hosts}
+    assert any("closed" not in night.seen.steps for night in nights), "none ran to its end"
+    assert any(night.seen.halted for night in nights)
+    assert any(False in night.seen.gates.values() for night in nights)
+    assert any(seen.taken_back for seen in attempts_seen)
+    assert any(seen.unwell for seen in attempts_seen)
+    assert any(night.deaths for night in nights)

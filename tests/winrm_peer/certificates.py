@@ -4,8 +4,11 @@ import datetime
 import functools
 import ipaddress
 import tempfile
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -14,6 +17,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 LOCAL_NAMES = ("localhost", "127.0.0.1")
 _DAY = datetime.timedelta(days=1)
+_MAKING = threading.RLock()
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,13 +130,28 @@ def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
     )
 
 
-@functools.cache
+def _once(make: Callable[[], T]) -> Callable[[], T]:
+    """Return what makes it once, also for threads that ask for it at the same time.
+
+    `functools.cache` alone lets each of them make one, and a folder that nobody keeps is removed
+    under the one who writes to it.
+    """
+    cached = functools.cache(make)
+
+    def made() -> T:
+        with _MAKING:
+            return cached()
+
+    return made
+
+
+@_once
 def _folder() -> "tempfile.TemporaryDirectory[str]":
     """Of this process, gone with it."""
     return tempfile.TemporaryDirectory(prefix="winrm-peer-")
 
 
-@functools.cache
+@_once
 def run_authority() -> Authority:
     """The one authority of this process."""
     return Authority(Path(_folder().name))
@@ -141,7 +162,7 @@ def other_authority() -> Authority:
     return Authority(Path(_folder().name), "Somebody else's authority")
 
 
-@functools.cache
+@_once
 def run_tls() -> TlsFiles:
     """The leaf for localhost and 127.0.0.1 that every peer of this process may use."""
     return run_authority().leaf()

@@ -45,7 +45,7 @@ from wavemend.ledger.rollouts import FINISHED, Lease
 from wavemend.ledger.scans import hosts_looked_at
 from wavemend.nights import Night, NightVerdict
 from wavemend.plans import Plan
-from wavemend.reports import Answer
+from wavemend.reports import Verdict
 from wavemend.rollout import (
     Action,
     AskApproval,
@@ -139,9 +139,13 @@ def _to_its_end(
                 done = _take(running, action, done)
             board.move()
         verdict = finish(running)
-    name = f"Verdict{verdict.answer.capitalize()}"
-    state = Failed if verdict.answer in {Answer.NO, Answer.FAILED} else Completed
-    return state(name=name, message=verdict.sentence), done
+    return verdict_state(verdict), done
+
+
+def verdict_state(verdict: Verdict) -> State:
+    """Return what Prefect shows of a rollout that has ended: a halted one is never green."""
+    state = Failed if verdict.is_alarm else Completed
+    return state(name=f"Verdict{verdict.answer.capitalize()}", message=verdict.sentence)
 
 
 def _frozen_plan(

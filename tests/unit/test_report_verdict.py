@@ -144,3 +144,19 @@ def test_a_halted_night_says_why_in_its_one_sentence() -> None:
         "6 of 11 hosts are in the state the plan wanted (1 failed, 1 unreachable, 1 blocked, "
         "2 not attempted); the rollout halted: gate broad-1 failed: 2 errors, at most 0."
     )
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "state", "alarm"),
+    [
+        ((GOOD, GOOD), RolloutState.DONE, False),
+        ((GOOD, Outcome.UNREACHABLE), RolloutState.DONE, False),
+        ((GOOD, GOOD), RolloutState.REJECTED, False),
+        ((GOOD, Outcome.FAILED), RolloutState.HALTED, True),
+        ((Outcome.FAILED, Outcome.FAILED), RolloutState.DONE, True),
+    ],
+)
+def test_a_halted_rollout_is_an_alarm_whatever_was_patched(
+    outcomes: tuple[Outcome, ...], state: RolloutState, alarm: bool
+) -> None:
+    assert verdict_of(night(*outcomes, state=state)).is_alarm is alarm

@@ -65,6 +65,13 @@ class Verdict:
     answer: Answer
     sentence: str
     next_steps: tuple[NextStep, ...]
+    halted: bool
+    """The rollout stopped before its end: a gate stayed shut, or somebody stopped it."""
+
+    @property
+    def is_alarm(self) -> bool:
+        """True where nobody may take the night for a good one, whatever was patched in it."""
+        return self.halted or self.answer in {Answer.NO, Answer.FAILED}
 
 
 _URGENCY: tuple[Outcome | None, ...] = (
@@ -161,6 +168,7 @@ def verdict_of(report: RolloutReport) -> Verdict:
         answer=_answer(report, balance),
         sentence=_sentence(report, balance),
         next_steps=_next_steps(report),
+        halted=report.state is RolloutState.HALTED,
     )
 
 

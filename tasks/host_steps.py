@@ -6,7 +6,7 @@ the ledger knows what was begun, and the executor goes on from there.
 
 from functools import partial
 
-from prefect import task
+from prefect import runtime, task
 from prefect.cache_policies import NO_CACHE
 
 from tasks.run_log import run_log
@@ -50,7 +50,9 @@ def label(names: tuple[str, ...]) -> str:
 def preflight(bench: Workbench, name: str, rollout_id: str, *, may_be_seen: bool) -> Look:
     """Look at one host with a fresh package index. A host that does not answer is a value."""
     host = bench.fleet.host(name)
-    seen = preflight_host(bench.hands, host, rollout_id, may_be_seen=may_be_seen)
+    # A run before this one may have written its look down and failed after that.
+    asked = may_be_seen or runtime.task_run.run_count > 1
+    seen = preflight_host(bench.hands, host, rollout_id, may_be_seen=asked)
     log = run_log()
     if seen.facts is None:
         log.warning("%s: %s", name, seen.detail)

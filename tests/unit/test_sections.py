@@ -1,6 +1,7 @@
 """Reading the framed answer of a facts script."""
 
 import re
+import time
 
 import pytest
 from hypothesis import given
@@ -73,6 +74,17 @@ def test_a_host_with_many_frames_costs_no_more_than_its_answer_is_long() -> None
     text = f"{NONCE} begin a\n" + f"{NONCE} x\n1234567890123456789\n" * 50_000
     text += f"{NONCE} end a 0\n{NONCE} begin end\n{NONCE} end end 0\n"
     assert len(split_sections(text, NONCE, "web-1")["a"].lines) == 50_000
+
+
+@pytest.mark.parametrize("name", ["a", "a" * 500_000])
+def test_nor_does_one_with_many_ends(name: str) -> None:
+    """Of 1.5 MB: what stands in a frame would be read again, or its name, at each of them."""
+    text = f"{NONCE} begin {name}\n" + "line\n" * 100_000 + f"{NONCE} errors {name}\n"
+    text += f"{NONCE} end {name} 0\n" + f"{NONCE} end {name[:1]} 1\n" * 40_000
+    text += f"{NONCE} begin end\n{NONCE} end end 0\n"
+    started = time.process_time()
+    assert len(split_sections(text, NONCE, "web-1")[name].lines) == 100_000
+    assert time.process_time() - started < 3
 
 
 def test_packages_of_a_release_are_made_once_and_long_lines_are_not_kept() -> None:

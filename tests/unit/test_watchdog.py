@@ -61,7 +61,7 @@ def test_one_that_takes_long_does_not_keep_the_others() -> None:
 
     with dog.watch(SOON, slow), dog.watch(2 * SOON, other.set):
         assert other.wait(PATIENCE / 2)
-    release.set()
+        release.set()
 
 
 def test_a_thousand_blocks_need_one_thread() -> None:
@@ -96,3 +96,76 @@ def test_a_forked_child_watches_for_itself_and_not_for_its_parent() -> None:
             os._exit(0 if seen else 1)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert os.read(reading, 100).decode().split() == [str(os.getpid())]
+
+
+def test_what_follows_a_block_is_not_acted_on() -> None:
+    """A connection may be used for the next command: that one is not to be cut."""
+    dog, begun, acted = Watchdog(), threading.Event(), threading.Event()
+
+    def act() -> None:
+        begun.set()
+        time.sleep(4 * SOON)
+        acted.set()
+
+    with dog.watch(SOON, act):
+        assert begun.wait(PATIENCE)
+    assert acted.is_set()
+
+
+def test_a_deadline_is_kept_where_no_thread_is_to_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    dog, first, second = Watchdog(), threading.Event(), threading.Event()
+    with dog.watch(LONG, first.set):  # its thread runs by now
+        start = threading.Thread.start
+
+        def refuse(thread: threading.Thread) -> None:
+            if thread.name == "wavemend-deadline":
+                raise RuntimeError("can't start new thread")
+            start(thread)
+
+        monkeypatch.setattr(threading.Thread, "start", refuse)
+        with dog.watch(SOON, first.set):
+            assert first.wait(PATIENCE / 10)
+        with dog.watch(SOON, second.set):
+            assert second.wait(PATIENCE / 10)
+
+
+class _Scarce(dict[int, object]):
+    """Entries that cannot be looked at, now and then: there is no memory."""
+
+    refusals = 3
+
+    def copy(self) -> dict[int, object]:
+        if self and self.refusals:
+            self.refusals -= 1
+            raise MemoryError
+        return super().copy()
+
+
+def test_a_deadline_is_kept_where_memory_is_scarce() -> None:
+    dog, acted = Watchdog(), threading.Event()
+    dog._watched = _Scarce()  # type: ignore[assignment]
+    with dog.watch(SOON, acted.set):
+        assert acted.wait(PATIENCE / 10)
+
+
+def test_a_deadline_beyond_what_a_lock_can_wait_for_stops_nothing() -> None:
+    dog, acted = Watchdog(), threading.Event()
+    with dog.watch(1e12, lambda: None):
+        time.sleep(SOON)
+        with dog.watch(SOON, acted.set):
+            assert acted.wait(PATIENCE / 10)
+    assert dog._thread is not None
+    assert dog._thread.is_alive()
+
+
+def test_a_child_forked_in_a_block_leaves_its_own_alone_when_that_ends() -> None:
+    WATCHDOG.__init__()  # type: ignore[misc]  # counts from the beginning, as the child does
+    acted, started = threading.Event(), time.monotonic()
+    own = WATCHDOG.watch(4 * SOON, acted.set)
+    with WATCHDOG.watch(LONG, lambda: None):
+        child = os.fork()
+        if not child:
+            own.__enter__()
+    if not child:
+        os._exit(0 if acted.wait(PATIENCE / 10) and time.monotonic() - started < 1 else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

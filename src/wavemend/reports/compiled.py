@@ -17,16 +17,32 @@ from jinja2.bccache import Bucket, BytecodeCache
 
 FOLDER = Path(__file__).parent / "templates" / "__pycache__"
 
+_NAMED = (
+    "autoescape",
+    "optimized",
+    "is_async",
+    "sandboxed",
+    "trim_blocks",
+    "lstrip_blocks",
+    "keep_trailing_newline",
+    "newline_sequence",
+    "block_start_string",
+    "block_end_string",
+    "variable_start_string",
+    "variable_end_string",
+    "comment_start_string",
+    "comment_end_string",
+    "line_statement_prefix",
+    "line_comment_prefix",
+)
+"""The settings of Jinja's that its lexer and its compiler ask for."""
+
 
 class CompiledTemplates(BytecodeCache):
-    """Compiled templates in a folder, each named by all that it was made of.
+    """Compiled templates in a folder, each named by all that it was made of."""
 
-    `settings`: what else than its text decides how a template is compiled.
-    """
-
-    def __init__(self, settings: bytes, folder: Path = FOLDER) -> None:
+    def __init__(self, folder: Path = FOLDER) -> None:
         self._folder = folder
-        self._settings = settings
 
     def load_bytecode(self, bucket: Bucket) -> None:
         """Load what was kept; what is not there, or not whole, is compiled anew."""
@@ -42,14 +58,29 @@ class CompiledTemplates(BytecodeCache):
             return
         code = marshal.dumps(bucket.code)
         with suppress(OSError):
-            self._folder.mkdir(exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=self._folder, delete=False) as file:
-                file.write(hashlib.sha256(code).digest() + code)
-            made = Path(file.name)
-            made.chmod(0o644)
-            made.replace(self._path(bucket))  # whole or not at all
+            self._folder.mkdir(mode=0o755, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=self._folder, ignore_cleanup_errors=True) as own:
+                made = Path(own, "made")
+                made.write_bytes(hashlib.sha256(code).digest() + code)
+                made.chmod(0o644)
+                made.replace(self._path(bucket))  # whole or not at all
 
     def _path(self, bucket: Bucket) -> Path:
-        made_of = (bucket.key, bucket.checksum, jinja2.__version__, self._settings.hex())
+        settings = _settings(bucket.environment)
+        made_of = (bucket.key, bucket.checksum, jinja2.__version__, settings)
         name = hashlib.sha256("\0".join(made_of).encode()).hexdigest()[:32]
         return self._folder / f"{name}.{sys.implementation.cache_tag}.template"
+
+
+def _settings(environment: jinja2.Environment) -> str:
+    """Return what of an environment decides how a template is compiled, besides its text.
+
+    Of this one, not of the code on disk: an upgrade may have come while the process runs.
+    """
+    named = {name: getattr(environment, name) for name in _NAMED}
+    called = ({"": environment.finalize}, environment.filters, environment.tests)
+    taking = [
+        [(name, getattr(known[name], "jinja_pass_arg", None)) for name in sorted(known)]
+        for known in called
+    ]
+    return repr((named, sorted(environment.extensions), taking))

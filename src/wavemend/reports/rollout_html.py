@@ -12,9 +12,8 @@ from datetime import datetime, timedelta
 from functools import partial
 from importlib.resources import files
 from itertools import groupby
-from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, pass_eval_context
 from markupsafe import Markup, escape
 
 from wavemend.errors import LedgerError
@@ -129,7 +128,7 @@ def _environment(times: LocalTimes) -> Environment:
         lstrip_blocks=True,
         # Nothing of ours is computed into what is kept: a filter that changes is asked again.
         optimized=False,
-        bytecode_cache=CompiledTemplates(Path(__file__).read_bytes()),
+        bytecode_cache=CompiledTemplates(),
     )
     environment.filters.update(
         when=partial(_when, times),
@@ -155,7 +154,8 @@ def _environment(times: LocalTimes) -> Environment:
     return environment
 
 
-def _finalize(value: object) -> object:
+@pass_eval_context  # constants too are finalized when printed, not when the template is compiled
+def _finalize(_: object, value: object) -> object:
     """Make every printed text bounded and visible; what is already markup was built from such."""
     if isinstance(value, Markup):
         return value

@@ -13,6 +13,28 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+ACT_SECONDS = 10.0
+"""How long a block that ends waits for an act that has begun: one that hangs must not hold it."""
+
+LONGEST_WAIT = 3600.0
+"""What a lock can wait for is bounded; a look too many costs nothing."""
+
+NO_MEMORY_PAUSE = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    due: float
+    act: Callable[[], None]
+    acted: threading.Event = field(default_factory=threading.Event)
+
+    def end(self) -> None:
+        try:
+            self.act()
+        finally:
+            self.acted.set()
 
 
 class Watchdog:
@@ -20,7 +42,7 @@ class Watchdog:
 
     def __init__(self) -> None:
         self._numbers = itertools.count()
-        self._watched: dict[int, tuple[float, Callable[[], None]]] = {}
+        self._watched: dict[int, _Block] = {}
         self._news: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._next = math.inf
         """When the thread looks again by itself."""
@@ -28,21 +50,24 @@ class Watchdog:
 
     @contextmanager
     def watch(self, seconds: float, act: Callable[[], None]) -> Iterator[None]:
-        """Call `act` once, in a thread of its own, if the block takes longer than `seconds`.
+        """Call `act` once, in another thread, if the block takes longer than `seconds`.
 
-        The call may still run when the block ends: what it does must bear that.
+        A call that has begun is waited for: what follows the block is not meant by it. It must not
+        raise.
         """
-        number, due = next(self._numbers), time.monotonic() + seconds
+        number, block = next(self._numbers), _Block(time.monotonic() + seconds, act)
+        watched = self._watched  # a child forked in the block has another, without this one
         try:
-            self._watched[number] = due, act
+            watched[number] = block
             if self._thread is None or not self._thread.is_alive():
                 self._start()
             # After the entry: either the thread's look at them finds it, or this is seen.
-            if due < self._next:
+            if block.due < self._next:
                 self._news.put(None)
             yield
         finally:
-            self._watched.pop(number, None)
+            if watched.pop(number, None) is None:
+                block.acted.wait(ACT_SECONDS)
 
     def _start(self) -> None:
         # Two that start at the same time do no harm: an entry is taken out by one of them.
@@ -52,22 +77,31 @@ class Watchdog:
 
     def _run(self) -> None:
         while True:
-            self._next = math.inf
-            now = time.monotonic()
-            for number, (due, _) in self._watched.copy().items():
-                if due <= now:
-                    self._fire(number)
-            self._next = min((due for due, _ in self._watched.copy().values()), default=math.inf)
-            left = None if self._next == math.inf else max(0.0, self._next - time.monotonic())
             try:
-                self._news.get(timeout=left)
+                self._news.get(timeout=self._look())
             except queue.Empty:
                 continue
+            except MemoryError:  # the deadlines stand all the same
+                time.sleep(NO_MEMORY_PAUSE)
+
+    def _look(self) -> float:
+        """Act where it is time; return for how many seconds there is nothing to do."""
+        self._next = math.inf
+        now = time.monotonic()
+        for number, block in self._watched.copy().items():
+            if block.due <= now:
+                self._fire(number)
+        due = min((block.due for block in self._watched.copy().values()), default=math.inf)
+        self._next = due
+        return min(max(0.0, due - time.monotonic()), LONGEST_WAIT)
 
     def _fire(self, number: int) -> None:
-        if taken := self._watched.pop(number, None):
-            # Not here: one that takes long would keep the others past their deadlines.
-            threading.Thread(target=taken[1], name="wavemend-deadline", daemon=True).start()
+        if block := self._watched.pop(number, None):
+            try:
+                # Not here: one that takes long would keep the others past their deadlines.
+                threading.Thread(target=block.end, name="wavemend-deadline", daemon=True).start()
+            except (RuntimeError, MemoryError):  # no thread to be had: better here than never
+                block.end()
 
 
 WATCHDOG = Watchdog()

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from wavemend.errors import HostAnswerInvalid
 
@@ -31,11 +31,13 @@ def split_sections(text: str, nonce: str, host: str) -> Mapping[str, Section]:
                 into = lines
             case "errors" if what == name:
                 into = errors
-            case "end" if re.fullmatch(rf"{re.escape(name)} [0-9]{{1,3}}", what):
-                status = int(what.rpartition(" ")[2])
-                sections[name] = Section(
-                    lines=_trimmed(lines), errors=_trimmed(errors), status=status
-                )
+            case "end" if (status := _status(what, name)) is not None:
+                if into is None and name in sections:  # nothing came since: not read once more
+                    sections[name] = replace(sections[name], status=status)
+                else:
+                    sections[name] = Section(
+                        lines=_trimmed(lines), errors=_trimmed(errors), status=status
+                    )
                 into = None
         if into is not None:
             into.append(body)
@@ -45,6 +47,12 @@ def split_sections(text: str, nonce: str, host: str) -> Mapping[str, Section]:
             hint="look whether the login's shell works and /bin/sh can be run as root",
         )
     return sections
+
+
+def _status(what: str, name: str) -> int | None:
+    called, space, status = what.rpartition(" ")
+    ended = space and called == name and re.fullmatch("[0-9]{1,3}", status)
+    return int(status) if ended else None
 
 
 def _trimmed(bodies: Sequence[str]) -> tuple[str, ...]:

@@ -45,7 +45,7 @@ from wavemend.ledger.rollouts import FINISHED, Lease
 from wavemend.ledger.scans import hosts_looked_at
 from wavemend.nights import Night, NightVerdict
 from wavemend.plans import Plan
-from wavemend.reports import Verdict
+from wavemend.reports import RolloutReport, is_alarm, verdict_of
 from wavemend.rollout import (
     Action,
     AskApproval,
@@ -138,13 +138,13 @@ def _to_its_end(
             with tags(*labels_of(plan, action)):
                 done = _take(running, action, done)
             board.move()
-        verdict = finish(running)
-    return verdict_state(verdict), done
+        ended = finish(running)
+    return verdict_state(ended), done
 
 
-def verdict_state(verdict: Verdict) -> State:
+def verdict_state(report: RolloutReport) -> State:
     """Return what Prefect shows of a rollout that has ended: a halted one is never green."""
-    state = Failed if verdict.is_alarm else Completed
+    verdict, state = verdict_of(report), Failed if is_alarm(report) else Completed
     return state(name=f"Verdict{verdict.answer.capitalize()}", message=verdict.sentence)
 
 

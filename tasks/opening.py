@@ -20,7 +20,7 @@ from wavemend.nights import Night, used_step
 from wavemend.plans import Plan, PlannedWave
 from wavemend.policy.emergencies import calendar_for
 from wavemend.reporting import build_report
-from wavemend.reports import Verdict, verdict_of
+from wavemend.reports import RolloutReport, verdict_of
 from wavemend.rollout import Action, next_action
 from wavemend.steps.nights import judge_night, note_night
 
@@ -198,12 +198,12 @@ def note_wave(running: Running, wave: PlannedWave) -> None:
         rollouts.begin_wave(book, running.lease, wave, hands.clock())
 
 
-def finish(running: Running) -> Verdict:
-    """End the rollout in the ledger, with the answer to "did it really work?"."""
+def finish(running: Running) -> RolloutReport:
+    """End the rollout in the ledger, with the answer to "did it really work?"; return it all."""
     hands, rollout_id = running.bench.hands, running.plan.rollout
     made = build_report(hands.ledger, running.bench.fleet, rollout_id, hands.clock())
     verdict = verdict_of(made)
     with hands.ledger.writing() as book:
         reason = f"{verdict.answer}: {verdict.sentence}"
         rollouts.finish_rollout(book, running.lease, reason, hands.clock())
-    return verdict
+    return made

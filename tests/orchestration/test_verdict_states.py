@@ -1,28 +1,35 @@
 """What Prefect's list of runs shows of a night: its colour is all that many people look at."""
 
+from dataclasses import replace
+
 import pytest
 
 from flows.patch_rollout import verdict_state
-from wavemend.reports import Answer, Verdict
+from tests.cases.reports.build import host, wave
+from tests.cases.reports.example import good_night
+from wavemend.outcomes import Outcome
+from wavemend.reports.model import RolloutState
 
 pytestmark = pytest.mark.orchestration
 
 
 @pytest.mark.parametrize(
-    ("answer", "halted", "shown"),
+    ("outcomes", "ended", "shown", "name"),
     [
-        (Answer.YES, False, "COMPLETED"),
-        (Answer.PARTLY, False, "COMPLETED"),
-        (Answer.PARTLY, True, "FAILED"),
-        (Answer.NO, False, "FAILED"),
-        (Answer.FAILED, False, "FAILED"),
+        ((Outcome.PATCHED, Outcome.PATCHED), RolloutState.DONE, "COMPLETED", "VerdictYes"),
+        ((Outcome.PATCHED, Outcome.UNREACHABLE), RolloutState.DONE, "COMPLETED", "VerdictPartly"),
+        ((Outcome.PATCHED, Outcome.FAILED), RolloutState.HALTED, "FAILED", "VerdictPartly"),
+        ((Outcome.FAILED, Outcome.FAILED), RolloutState.DONE, "FAILED", "VerdictNo"),
     ],
 )
-def test_a_halted_night_is_never_green(answer: Answer, *, halted: bool, shown: str) -> None:
-    state = verdict_state(
-        Verdict(answer=answer, sentence="5 of 6 patched.", next_steps=(), halted=halted)
-    )
+def test_a_halted_night_is_never_green(
+    outcomes: tuple[Outcome, ...], ended: RolloutState, shown: str, name: str
+) -> None:
+    hosts = tuple(host(f"h{number}", outcome) for number, outcome in enumerate(outcomes))
+    waves = (wave(1, "broad-1", tuple(row.name for row in hosts)),)
+    night = replace(good_night(), hosts=hosts, waves=waves, expected=len(hosts), state=ended)
 
-    assert state.type.value == shown
-    assert state.name == f"Verdict{answer.capitalize()}"
-    assert state.message == "5 of 6 patched."
+    state = verdict_state(night)
+
+    assert (state.type.value, state.name) == (shown, name)
+    assert state.message

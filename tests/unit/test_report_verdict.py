@@ -7,7 +7,7 @@ import pytest
 from tests.cases.reports.build import host, package, wave
 from tests.cases.reports.example import acme_night, good_night
 from wavemend.outcomes import Outcome, PackageOutcome
-from wavemend.reports import Answer, balance_of, verdict_of
+from wavemend.reports import Answer, balance_of, is_alarm, verdict_of
 from wavemend.reports.model import HostReport, RolloutReport, RolloutState
 
 
@@ -159,4 +159,4 @@ def test_a_halted_night_says_why_in_its_one_sentence() -> None:
 def test_a_halted_rollout_is_an_alarm_whatever_was_patched(
     outcomes: tuple[Outcome, ...], state: RolloutState, alarm: bool
 ) -> None:
-    assert verdict_of(night(*outcomes, state=state)).is_alarm is alarm
+    assert is_alarm(night(*outcomes, state=state)) is alarm

@@ -14,7 +14,15 @@ from typing import Protocol
 from wavemend.reports.files import ReportPaths
 from wavemend.reports.model import RolloutReport
 from wavemend.reports.summary import summary_text
-from wavemend.reports.verdict import Answer, Balance, NextStep, Verdict, balance_of, verdict_of
+from wavemend.reports.verdict import (
+    Answer,
+    Balance,
+    NextStep,
+    Verdict,
+    balance_of,
+    is_alarm,
+    verdict_of,
+)
 
 __all__ = [
     "REPORTS",
@@ -26,6 +34,7 @@ __all__ = [
     "RolloutReport",
     "Verdict",
     "balance_of",
+    "is_alarm",
     "render_html",
     "render_json",
     "summary_text",

@@ -13,13 +13,12 @@ from functools import partial
 from importlib.resources import files
 from itertools import groupby
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, pass_eval_context
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from wavemend.errors import LedgerError
 from wavemend.outcomes import Outcome, PackageOutcome
 from wavemend.reports.charts import NARROW, WIDE, outcome_bar, wave_timeline, zoomed
-from wavemend.reports.compiled import CompiledTemplates
 from wavemend.reports.marks import SHOWN_ORDER, gate_mark, mark_of, package_mark
 from wavemend.reports.model import (
     LANES,
@@ -126,9 +125,6 @@ def _environment(times: LocalTimes) -> Environment:
         finalize=_finalize,
         trim_blocks=True,
         lstrip_blocks=True,
-        # Nothing of ours is computed into what is kept: a filter that changes is asked again.
-        optimized=False,
-        bytecode_cache=CompiledTemplates(),
     )
     environment.filters.update(
         when=partial(_when, times),
@@ -154,8 +150,7 @@ def _environment(times: LocalTimes) -> Environment:
     return environment
 
 
-@pass_eval_context  # constants too are finalized when printed, not when the template is compiled
-def _finalize(_: object, value: object) -> object:
+def _finalize(value: object) -> object:
     """Make every printed text bounded and visible; what is already markup was built from such."""
     if isinstance(value, Markup):
         return value

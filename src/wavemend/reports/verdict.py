@@ -65,13 +65,6 @@ class Verdict:
     answer: Answer
     sentence: str
     next_steps: tuple[NextStep, ...]
-    halted: bool
-    """The rollout stopped before its end: a gate stayed shut, or somebody stopped it."""
-
-    @property
-    def is_alarm(self) -> bool:
-        """True where nobody may take the night for a good one, whatever was patched in it."""
-        return self.halted or self.answer in {Answer.NO, Answer.FAILED}
 
 
 _URGENCY: tuple[Outcome | None, ...] = (
@@ -168,8 +161,16 @@ def verdict_of(report: RolloutReport) -> Verdict:
         answer=_answer(report, balance),
         sentence=_sentence(report, balance),
         next_steps=_next_steps(report),
-        halted=report.state is RolloutState.HALTED,
     )
+
+
+def is_alarm(report: RolloutReport) -> bool:
+    """Say whether nobody may take the night for a good one, whatever was patched in it.
+
+    A halted one stopped before its end: a gate stayed shut, or somebody stopped it.
+    """
+    answer = verdict_of(report).answer
+    return report.state is RolloutState.HALTED or answer in {Answer.NO, Answer.FAILED}
 
 
 def hosts_by_urgency(report: RolloutReport) -> tuple[HostReport, ...]:

@@ -23,6 +23,7 @@ from tests.windows_host.driving import (
     rows,
     scanned,
     start,
+    tell_restart,
 )
 from tests.windows_host.host import WindowsHost
 from tests.windows_host.machine import Clock
@@ -261,6 +262,27 @@ def test_chocolatey_raises_what_it_can() -> None:
     assert [item["state"] for item in status["items"]] == ["succeeded", "failed"]
     _, status = done(wire, "choco-002", "chocolatey", {**params, "action": "list", "packages": []})
     assert [item["name"] for item in status["result"]["outdated"]] == ["notepadplusplus", "vlc"]
+
+
+@pytest.mark.parametrize(
+    ("void", "refusal"),
+    [
+        ({"boot_id": "0"}, "refused_boot"),
+        ({"not_after": 1}, "refused_late"),
+        ({"fence": 6}, "refused_fence"),
+    ],
+)
+def test_a_word_that_does_not_hold_any_more_restarts_no_host(
+    void: dict[str, object], refusal: str
+) -> None:
+    windows, wire = played("ok_reboot")
+    windows.state.fence = 7
+
+    answer = tell_restart(wire, **void)
+    windows.advance(600)
+
+    assert (answer["scheduled"], answer["refusal"], windows.state.boots) == (False, refusal, 1)
+    assert tell_restart(wire, fence=7)["scheduled"], "by the change that raised the fence"
 
 
 def test_a_job_says_which_worker_it_got() -> None:

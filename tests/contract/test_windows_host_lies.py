@@ -19,6 +19,7 @@ from tests.windows_host.driving import (
     played,
     reboot,
     start,
+    tell_restart,
 )
 from tests.windows_host.host import STRANGE
 from tests.windows_host.state import Fault
@@ -54,7 +55,7 @@ class TestLies:
             ask(wire, "boot")
         assert ask(wire, "boot")["boot_id"] == "1"
         windows.state.lies.reboot_never = True
-        assert ask(wire, "reboot", delay_seconds=5, message="")["scheduled"]
+        assert tell_restart(wire)["scheduled"]
         windows.advance(1_000)
         assert ask(wire, "boot")["uptime_seconds"] > 1_000
         windows.state.lies.never_returns = True

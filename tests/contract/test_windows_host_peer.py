@@ -10,7 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.windows_host.driving import LCU, MSRT, NONCE, ask, done, install, reboot, scanned, start
+from tests.windows_host.driving import (
+    LCU,
+    MSRT,
+    NONCE,
+    ask,
+    done,
+    install,
+    reboot,
+    scanned,
+    start,
+    tell_restart,
+)
 from tests.windows_host.machine import Clock
 from tests.windows_host.serve import announced
 from tests.windows_host.state import Fault, load
@@ -55,7 +66,7 @@ def test_commands_that_are_no_scripts_run_too() -> None:
 def test_a_call_that_a_restart_cuts_is_lost_and_plays_nothing() -> None:
     with winhost("ok_reboot", down_seconds=60) as world:
         with fresh(world) as transport:
-            ask(transport, "reboot", delay_seconds=5, message="")
+            tell_restart(transport)
             world.windows.clock.advance(60)
             with pytest.raises(ConnectionLost):
                 start(transport, "install-0001", "install", install(LCU))

@@ -11,6 +11,7 @@ from typing import Literal
 
 import pytest
 
+from tests.windows_host.driving import FAR
 from tests.windows_host.host import WindowsHost
 from tests.windows_host.state import Fault, scenario
 from tests.windows_host.wire import Wire
@@ -69,9 +70,15 @@ class Visit:
                 view = read_job(transport, spec.attempt_id, spec.nonce, deadline=SECONDS)
         return view
 
+    def tell(self, transport: Transport) -> None:
+        boot_id = self.manager.boot_seen(transport, deadline=SECONDS).boot_id
+        self.manager.tell_reboot(
+            transport, boot_id=boot_id, fence=1, not_after=FAR, deadline=SECONDS
+        )
+
     def restart(self) -> None:
         with self.connected() as transport:
-            self.manager.tell_reboot(transport, deadline=SECONDS)
+            self.tell(transport)
         self.windows.advance(3_600)
 
     def boot(self) -> str:
@@ -149,7 +156,7 @@ def test_a_host_that_still_services_its_boot_is_not_up() -> None:
     visit.windows.state.lies.servicing_seconds = 600
     visit.run(visit.manager.apply_script(wanted(visit.look())))
     with visit.connected() as transport:
-        visit.manager.tell_reboot(transport, deadline=SECONDS)
+        visit.tell(transport)
 
     boots = []
     for _ in range(100):

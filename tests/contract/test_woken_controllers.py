@@ -19,6 +19,7 @@ from tests.contract.attempt_bench import HOUR, Bench, Fate
 from tests.contract.point_bench import Points
 from tests.contract.test_attempt_deaths import bench_of, installs
 from tests.contract.test_attempt_reboots import Once, Site, site_of
+from tests.contract.windows_bench import WindowsBench
 from wavemend.calendar.windows import Occurrence
 from wavemend.errors import LedgerConflict
 from wavemend.execution.attempt import attempt_host
@@ -192,6 +193,49 @@ def test_nor_is_it_sent_to_a_windows_host(
     assert fate.struck
     assert (bench.windows.state.boots, bench.row().reboots) == (1, 1)
     assert bench.row().reason.startswith("not rebooted: the word took too long to the host")
+
+
+def twelve_hours_pass(bench: WindowsBench) -> None:
+    bench.windows.advance(HOUR.total_seconds() * 12)
+
+
+def a_newer_change_begins(bench: WindowsBench) -> None:
+    bench.windows.state.fence = 999999
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "words"),
+    [
+        (twelve_hours_pass, "the word came too late by its own clock"),
+        (a_newer_change_begins, "it has seen a newer controller"),
+    ],
+)
+def test_a_word_to_restart_that_comes_too_late_restarts_no_windows_host(
+    tmp_path: Path, meanwhile: Callable[[WindowsBench], None], words: str
+) -> None:
+    """Its controller looked at the clock, and stalled before the word was on its way."""
+    bench = windows_bench.bench_of(tmp_path, windows_bench.quick("ok_reboot"), windows_bench.LCU)
+    fate = Once("before reboot", lambda: meanwhile(bench))
+
+    assert attempt_host(bench.hands(fate), bench.order()) is Outcome.PATCHED_REBOOT_PENDING
+    assert fate.struck
+    assert bench.windows.state.boots == 1, "it was restarted after its window, or under a change"
+    assert bench.row().reason.startswith(f"not rebooted: the host refused: {words}")
+
+
+def test_nor_is_a_windows_host_restarted_twice(tmp_path: Path) -> None:
+    bench = windows_bench.bench_of(tmp_path, windows_bench.quick("ok_reboot"), windows_bench.LCU)
+
+    def taken_over() -> None:
+        assert attempt_host(bench.hands(), bench.order()) is Outcome.PATCHED
+        assert bench.windows.state.boots == 2
+
+    fate = AtWrite(bench, is_to_restart, taken_over, "after a write")
+    with pytest.raises(LedgerConflict):
+        attempt_host(bench.hands(fate), bench.order())
+
+    assert fate.struck
+    assert bench.windows.state.boots == 2, "it was restarted again by one that was taken for dead"
 
 
 def test_a_command_that_puts_a_machine_back_is_not_run_again_by_one_that_was_taken_for_dead(

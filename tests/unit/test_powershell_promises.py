@@ -1,5 +1,7 @@
 """What only Windows could show of the scripts, read from their texts: what comes before what."""
 
+import pytest
+
 from wavemend.windows.calling import script_text, worker_text
 
 
@@ -18,6 +20,25 @@ def test_the_mark_of_the_logon_screen_goes_once_a_restart_is_on_its_way() -> Non
 
     assert text.index("Invoke-Program $shutdown") < text.index("DeleteSubKeyTree")
     assert text.index("if ($run.exit_code -eq 0 -or $already)") < text.index("DeleteSubKeyTree")
+
+
+def test_a_word_to_restart_is_judged_right_before_it_is_obeyed() -> None:
+    """What takes its time (who is logged on) comes before: the word may be void after it."""
+    text = script_text("reboot")
+
+    judged = text.index("$refusal = Get-Refusal $boot")
+    assert text.index("@(Get-LoggedOn)") < judged < text.index("Invoke-Program $shutdown")
+    assert "if ($refusal -eq '' -and (" in text
+
+
+@pytest.mark.parametrize(
+    "condition",
+    ["$Running -cne $boot_id", "(Get-UnixNow) -gt $not_after", "(Get-Fence (Get-Root)) -gt $fence"],
+)
+def test_a_word_to_restart_holds_for_one_boot_until_a_time_and_below_no_fence(
+    condition: str,
+) -> None:
+    assert f"if ({condition}) {{ return 'refused_" in script_text("reboot")
 
 
 def test_nothing_is_installed_before_windows_is_through_with_its_boot() -> None:

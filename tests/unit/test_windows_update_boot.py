@@ -1,6 +1,7 @@
 """A Windows host is up when its servicing is done and its logon screen is there, and not before."""
 
 import base64
+import gzip
 import json
 from collections.abc import Mapping, Sequence
 
@@ -22,6 +23,7 @@ UP = {
 }
 TOLD = {
     "scheduled": True,
+    "refusal": "",
     "boot_id": "41",
     "last_boot": "2026-02-01T03:00:00Z",
     "exit_code": 0,
@@ -34,6 +36,7 @@ class Says:
     """A host that gives one answer, whatever it is asked."""
 
     peer_key = ""
+    heard = b""
 
     def __init__(self, data: Mapping[str, object]) -> None:
         answer = {"schema": 1, "ok": True, "data": data, "error": None}
@@ -42,7 +45,8 @@ class Says:
     def run(
         self, argv: Sequence[str], *, stdin: bytes = b"", deadline: float, bound: int = OUTPUT_BOUND
     ) -> CommandResult:
-        _ = (argv, stdin, deadline, bound)
+        _ = (argv, deadline, bound)
+        self.heard = stdin
         return CommandResult(
             exit_status=0, stdout=self._line, stderr=b"", dropped_bytes=0, seconds=0.1
         )
@@ -68,14 +72,43 @@ def test_a_host_is_up_when_both_are_so(otherwise: Mapping[str, object], is_up: b
     assert seen == BootSeen(boot_id="42", is_up=is_up)
 
 
+def tell(host: Says) -> str:
+    return MANAGER.tell_reboot(host, boot_id="41", fence=7, not_after=1_770_000_000, deadline=60)
+
+
 def test_a_restart_that_is_scheduled_already_is_one() -> None:
-    MANAGER.tell_reboot(Says({**TOLD, "exit_code": 1190, "already_scheduled": True}), deadline=60)
+    assert tell(Says({**TOLD, "exit_code": 1190, "already_scheduled": True})) == ""
 
 
 def test_a_restart_that_the_host_does_not_take_is_said() -> None:
     for code, why in ((5, r"shutdown.exe: 5"), (21, "it goes on with its last one")):
         with pytest.raises(HostAnswerInvalid, match=why):
-            MANAGER.tell_reboot(Says({**TOLD, "scheduled": False, "exit_code": code}), deadline=60)
+            tell(Says({**TOLD, "scheduled": False, "exit_code": code}))
+
+
+@pytest.mark.parametrize(
+    ("refusal", "why"),
+    [("refused_late", "too late by its own clock"), ("refused_fence", "a newer controller")],
+)
+def test_a_word_that_is_nobodys_any_more_says_why(refusal: str, why: str) -> None:
+    refused = {**TOLD, "scheduled": False, "exit_code": 21, "refusal": refusal}
+    assert why in tell(Says(refused))
+
+
+def test_a_word_for_another_boot_is_no_refusal_to_restart() -> None:
+    """What it was to bring about is there already: whoever waits for the new boot goes on."""
+    refused = {**TOLD, "scheduled": False, "exit_code": 21, "refusal": "refused_boot"}
+    with pytest.raises(HostAnswerInvalid, match="it runs in another boot by now"):
+        tell(Says(refused))
+
+
+def test_the_host_is_told_for_which_boot_how_long_and_for_whom_the_word_holds() -> None:
+    host = Says(TOLD)
+    tell(host)
+
+    asked = json.loads(gzip.decompress(base64.b64decode(host.heard)))["params"]
+    word = {name: asked[name] for name in ("boot_id", "fence", "not_after")}
+    assert word == {"boot_id": "41", "fence": 7, "not_after": 1_770_000_000}
 
 
 def test_it_is_a_manager_that_needs_minutes_for_a_look() -> None:

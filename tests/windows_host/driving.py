@@ -13,6 +13,9 @@ from wavemend.windows import calling
 from wavemend.windows.jobs import Started, WindowsJob, start_windows_job, wait_for
 
 NONCE = "n" * 32
+FAR = 99_999_999_999
+"""Unix seconds that no host's clock comes to."""
+
 LCU = "b6f52c8e-5a7d-4c0b-9a36-507590600001"
 DOTNET = "3d1f0a77-2c4e-4b58-8d19-507786300001"
 MSRT = "9e7a4b12-6f0d-4d2a-b1c3-890830000001"
@@ -90,10 +93,17 @@ def rows(status: Any) -> dict[str, tuple[str, str]]:
     return {item["update_id"]: (item["state"], item["reason"]) for item in status["items"]}
 
 
+def tell_restart(transport: Transport, **changes: object) -> Any:
+    """Tell it to restart, with a word that holds but for these changes; return its answer."""
+    word = {"boot_id": ask(transport, "boot")["boot_id"], "fence": 10**6, "not_after": FAR}
+    plain = {"delay_seconds": 15, "message": "wavemend"}
+    return ask(transport, "reboot", **{**plain, **word, **changes})
+
+
 def reboot(transport: Transport) -> None:
     """Tell it to restart, and ask until it has."""
     before = ask(transport, "boot")["boot_id"]
-    assert ask(transport, "reboot", delay_seconds=15, message="wavemend")["scheduled"]
+    assert tell_restart(transport)["scheduled"]
     for _ in range(100):
         try:
             if ask(transport, "boot")["boot_id"] != before:

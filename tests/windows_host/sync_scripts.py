@@ -72,9 +72,10 @@ def boot(machine: Machine, _: Document) -> Document:
 
 
 def reboot(machine: Machine, params: Document) -> Document:
-    """Schedule a restart; it comes when the time has passed."""
+    """Schedule a restart; it comes when the time has passed. None for a word that is void here."""
     state = machine.state
-    refuses, already = machine.is_servicing, state.shutdown_at is not None
+    refusal, already = _void(machine, params), state.shutdown_at is not None
+    refuses = bool(refusal) or machine.is_servicing
     code = NOT_READY if refuses else SCHEDULED_BEFORE if already else 0
     if not refuses:
         state.logon_screen = False
@@ -84,12 +85,22 @@ def reboot(machine: Machine, params: Document) -> Document:
             state.shutdown_at = machine.clock.work() + int(str(params["delay_seconds"]))
     return {
         "scheduled": not refuses,
+        "refusal": refusal,
         "boot_id": state.boot_id,
         "last_boot": iso(machine.booted_at),
         "exit_code": code,
         "logged_on": sorted(state.users),
         "already_scheduled": already and not refuses,
     }
+
+
+def _void(machine: Machine, params: Document) -> str:
+    """Say why a word to restart is not obeyed; empty when it is."""
+    if params["boot_id"] != machine.state.boot_id:
+        return "refused_boot"
+    if machine.unix > int(str(params["not_after"])):
+        return "refused_late"
+    return "refused_fence" if machine.state.fence > int(str(params["fence"])) else ""
 
 
 def health(machine: Machine, params: Document) -> Document:

@@ -250,7 +250,15 @@ def _tell(hands: Hands, order: Order, word: Word) -> tuple[str, bool]:
                 return ": the word took too long to the host", False
             manager = hands.manager(order.host)
             if isinstance(manager, TellsReboot):
-                manager.tell_reboot(transport, deadline=_TELL_SECONDS)
+                refusal = manager.tell_reboot(
+                    transport,
+                    boot_id=word.boot_id,
+                    fence=word.fence,
+                    not_after=int(word.not_after.timestamp()),
+                    deadline=_TELL_SECONDS,
+                )
+                if refusal:
+                    return f": the host refused: {refusal}", False
             else:
                 argv = _guarded(manager.reboot_argv, word)
                 done = transport.run_as_root(argv, deadline=_TELL_SECONDS)

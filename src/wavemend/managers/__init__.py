@@ -131,10 +131,14 @@ class WatchesBoot(Protocol):
 class TellsReboot(Protocol):
     """A manager that restarts its hosts otherwise than by `reboot_argv`."""
 
-    def tell_reboot(self, transport: Transport, *, deadline: float) -> None:
+    def tell_reboot(
+        self, transport: Transport, *, boot_id: str, fence: int, not_after: int, deadline: float
+    ) -> str:
         """Tell the host to restart within seconds; a restart that is scheduled already is one.
 
-        Raises TransportError; whether it restarts, its boot id says.
+        The host itself obeys only in the boot `boot_id`, until `not_after` (Unix seconds, by its
+        own clock), and while it has seen no higher fence. Returns why the word is nobody's any more
+        there; empty: whether it restarts, its boot id says. Raises TransportError.
         """
         ...
 

@@ -9,7 +9,7 @@ was approved. Never proven on a real Windows host: by a simulated one, and by do
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
@@ -47,6 +47,12 @@ _REBOOT_DELAY = 15
 _REBOOT_MESSAGE = "Restart for updates"
 _BOOTING = 21
 """What the script says in place of shutdown.exe while Windows services after a boot."""
+
+_NOT_OBEYED = {
+    "refused_late": "the word came too late by its own clock",
+    "refused_fence": "it has seen a newer controller",
+}
+"""A word that no host obeys any more. One for another boot is not among them: that restart came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,17 +150,36 @@ class WindowsUpdateManager:
         is_up = told["logon_ui_ready"] and not told["servicing_in_progress"]
         return BootSeen(boot_id=told["boot_id"], is_up=is_up)
 
-    def tell_reboot(self, transport: Transport, *, deadline: float) -> None:
-        """Have the host restart within seconds; one that is scheduled already is one, too."""
-        asked = {"delay_seconds": _REBOOT_DELAY, "message": _REBOOT_MESSAGE}
+    def tell_reboot(
+        self, transport: Transport, *, boot_id: str, fence: int, not_after: int, deadline: float
+    ) -> str:
+        """Have the host restart within seconds; one that is scheduled already is one, too.
+
+        Returns why the host takes the word for nobody's any more; empty when it does not.
+        """
+        asked = {
+            "delay_seconds": _REBOOT_DELAY,
+            "message": _REBOOT_MESSAGE,
+            "boot_id": boot_id,
+            "fence": fence,
+            "not_after": not_after,
+        }
         told = cast("dict[str, Any]", call(transport, "reboot", asked, deadline=deadline))
+        if told["refusal"] in _NOT_OBEYED:
+            return _NOT_OBEYED[told["refusal"]]
         if not told["scheduled"]:
-            code = told["exit_code"]
-            why = "it goes on with its last one" if code == _BOOTING else f"shutdown.exe: {code}"
-            raise HostAnswerInvalid(f"the host schedules no restart: {why}")
+            raise HostAnswerInvalid(f"the host schedules no restart: {_why_none(told)}")
+        return ""
 
     def _asking(self, transport: Transport, deadline: float) -> Asking:
         return Asking(transport, self.nonce, self.clock, self.clock() + deadline)
+
+
+def _why_none(told: Mapping[str, Any]) -> str:
+    if told["refusal"]:
+        return "it runs in another boot by now"
+    code = told["exit_code"]
+    return "it goes on with its last one" if code == _BOOTING else f"shutdown.exe: {code}"
 
 
 def _script(worker: str, params: str) -> JobScript:

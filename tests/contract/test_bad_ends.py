@@ -1,6 +1,7 @@
 """A change that did not end well is not followed by a restart: nobody knows what would come up."""
 
 import shutil
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract.test_attempt_deaths import installs
-from tests.contract.test_attempt_reboots import PoweredRoot, site_of
+from tests.contract.test_attempt_reboots import START, Once, PoweredRoot, site_of
 from wavemend.execution.attempt import attempt_host
 from wavemend.hosts import Host
 from wavemend.managers.apt import AptManager
@@ -64,3 +65,31 @@ def test_a_host_is_not_restarted_after_an_end_that_is_no_good_one(
     assert site.bench.row().reason == "every version is in place, but exit status 0: failed"
     assert (site.told, site.bench.row().reboots) == (0, 0)
     assert installs(site.machine)["wm-fine:all 2.0"] == 1
+
+
+class Forgetful(AptManager):
+    """Keeps no account of the scripts that run when all versions are in, as pacman's hooks do."""
+
+    def end_trouble(self, status: int | None) -> str:
+        return "hooks may not have run" if status is None else super().end_trouble(status)
+
+
+def test_versions_alone_prove_nothing_where_a_power_cut_may_have_kept_scripts_from_running(
+    tmp_path: Path,
+) -> None:
+    site = site_of(tmp_path / "lab", package="wm-slow")
+
+    def cut() -> None:
+        """Cut the job when every version is in and its end is not written down yet."""
+        end = next((site.machine.root / "var/lib/wavemend/jobs").iterdir()) / "rc"
+        until = time.monotonic() + 30
+        while not end.exists() and time.monotonic() < until:
+            time.sleep(0.1)
+        end.unlink()
+        site.machine.boot()
+
+    hands = replace(site.hands(Once(f"after {START}", cut)), manager=lambda _: Forgetful())
+    assert attempt_host(hands, site.bench.order()) is Outcome.FAILED
+    assert site.bench.row().reason == "every version is in place, but hooks may not have run"
+    assert site.told == 0
+    assert installs(site.machine)["wm-slow:all 2.0"] == 1

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.contract.local_root import LocalRoot
+from wavemend.execution.jobs import LOG_BOUND
 from wavemend.hosts import Conffiles, ManagerOptions
 from wavemend.managers.beside import joined
 from wavemend.managers.dnf import DnfManager
+from wavemend.managers.rpm.logs import RpmLog
 from wavemend.managers.zypper import ZypperManager
 from wavemend.packages import JobScript, Target
 
@@ -70,6 +72,26 @@ def test_dnf_is_asked_for_exactly_the_planned_build_and_never_asks_back(root: Lo
     assert not {"--allowerasing", "--nogpgcheck", "--skip-broken"} & set(argv(root))
     assert log[0] == "wavemend-tool dnf4"
     assert not any(line.startswith("asked:") for line in log)
+
+
+LONG = "warning: %post(fine-2.0-1.el9.noarch) scriptlet failed, exit status 3"
+
+
+def test_a_script_that_failed_is_found_in_a_log_of_which_only_the_end_is_read_back(
+    root: LocalRoot,
+) -> None:
+    pages = f"yes 'Verifying' | head -c {2 * LOG_BOUND}"
+    stand_in(root, "dnf", then=f"echo '{LONG}'; {pages}")
+    job = DnfManager().apply_script([FINE])
+    (root.root / "job.sh").write_text(job.text)
+    log = root.root / "log"
+
+    run = ("sh", "-c", 'log=$1; shift; sh "$@" >"$log" 2>&1', "-", str(log))
+    assert root.run((*run, str(root.root / "job.sh"), *job.args), deadline=60).exit_status == 0
+
+    read_back = log.read_bytes()[-LOG_BOUND:].decode().splitlines()
+    found = RpmLog(meanings={}, tool="dnf4", names=frozenset({"fine"})).failed(read_back)
+    assert found == {"fine": "its %post script failed: exit status 3"}
 
 
 def test_an_undo_names_the_older_build(root: LocalRoot) -> None:

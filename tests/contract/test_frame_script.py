@@ -84,6 +84,12 @@ def ask(root: LocalRoot, shell: tuple[str, ...], function: str) -> list[str]:
         ("/usr/sbin/shop", False),
         ("/memfd:runc_cloned:/proc/self/exe (deleted)", False),
         ("/tmp/ffi4Rk2 (deleted)", False),
+        # Java unpacks its native libraries, loads them and removes them.
+        ("/tmp/libnetty_tcnative_linux_x86_64871.so (deleted)", False),
+        ("/var/tmp/snappy-1.1.10-libsnappyjava.so (deleted)", False),
+        ("/var/lib/shop/tmp/librocksdbjni4711.so (deleted)", False),
+        ("/dev/shm/shop.so (deleted)", False),
+        ("/memfd:shop.so (deleted)", False),
         ("/dev/zero (deleted)", False),
     ],
 )
@@ -191,6 +197,28 @@ def test_what_a_change_writes_to_is_named_where_it_is_mounted_read_only(
     assert ask(machine, shell, "written=/var/lib; read_only") == [
         place for place in found if place != "/usr"
     ]
+
+
+_OWN_VAR = "mount -t tmpfs tmpfs /var; mkdir /var/lib;"
+IMAGES = [
+    (
+        _FSTAB + "mount -t tmpfs tmpfs /usr/sbin; : >/usr/sbin/transactional-update;"
+        f"{_OWN_VAR} mount -o remount,bind,ro /",
+        ["/"],
+    ),
+    # Where `usroverlay` opened it, a change would be gone after the next boot.
+    ("mount -t tmpfs tmpfs /run; : >/run/ostree-booted", ["/usr (an image of ostree)"]),
+]
+
+
+@needs_root
+@pytest.mark.parametrize(("setup", "found"), IMAGES)
+def test_a_system_that_comes_as_images_is_opened_by_no_hook(
+    tmp_path: Path, shell: tuple[str, ...], setup: str, found: list[str]
+) -> None:
+    machine = OddHost(tmp_path, extra={"WAVEMEND_ROOT": ""}, setup=setup)
+    assert ask(machine, shell, "read_only") == found
+    assert ask(machine, shell, "written=/var/lib; read_only") == []
 
 
 @needs_root

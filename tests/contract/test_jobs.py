@@ -450,6 +450,23 @@ def test_under_systemd_a_job_is_a_unit_of_its_own_that_is_not_killed(
     assert f"--setenv=WAVEMEND_ROOT={systemd_host.root}" in asked
 
 
+def test_under_an_old_systemd_a_job_is_a_unit_of_its_own_too(systemd_host: LocalRoot) -> None:
+    """RHEL 7 and Amazon Linux 2: in the login's session it may be killed with the session."""
+    old = """case " $* " in
+*" --collect "*) echo "systemd-run: unrecognized option '--collect'" >&2; exit 1 ;;
+*" --property=IgnoreSIGPIPE"* | *" --property=Timeout"*) echo 'Unknown assignment' >&2; exit 1 ;;
+esac
+printf"""
+    _program(systemd_host, "systemd-run", SYSTEMD_RUN.replace("printf", old))
+
+    start(systemd_host, spec("exit 12"))
+
+    assert until(systemd_host, JobState.ENDED).exit_status == 12
+    asked = (systemd_host.root / "asked-of-systemd").read_text().splitlines()
+    assert f"--unit=wavemend-{RUN}" in asked
+    assert "--property=KillMode=process" in asked
+
+
 def test_where_systemd_refuses_the_unit_the_job_still_runs_detached_and_once(
     systemd_host: LocalRoot,
 ) -> None:

@@ -206,6 +206,29 @@ def test_a_script_that_failed_is_a_failure_although_the_version_came_in(tool: st
 
 
 @every_tool
+def test_a_script_that_the_transaction_set_off_in_another_package_fails_it(tool: str) -> None:
+    log = b"warning: %triggerin(wm-watcher-1.0-1.el9.noarch) scriptlet failed, exit status 3\n"
+    ended = JobEnd(exit_status=0, log=log)
+    (result,) = judged(tool, [target("wm-fine")], ended, wm_fine="2.0-1.el9").values()
+
+    assert result.outcome is PackageOutcome.FAILED
+    assert result.detail == (
+        "at 2.0-1.el9, but the %triggerin script of wm-watcher failed: exit status 3"
+    )
+
+
+@every_tool
+def test_a_script_of_one_package_says_nothing_about_the_others(tool: str) -> None:
+    log = b"warning: %post(wm-sec-1:2.0-1.el9.x86_64) scriptlet failed, exit status 3\n"
+    ended = JobEnd(exit_status=0, log=log)
+    targets = [target("wm-fine"), target("wm-sec", "1:2.0-1.el9", "x86_64")]
+    found = judged(tool, targets, ended, wm_fine="2.0-1.el9", wm_sec="1:2.0-1.el9")
+
+    assert found["wm-fine"].outcome is PackageOutcome.INSTALLED
+    assert found["wm-sec"].outcome is PackageOutcome.FAILED
+
+
+@every_tool
 def test_configuration_files_that_stayed_or_went_are_named(tool: str) -> None:
     ended = end(tool, "script-failed-files-kept", 0)
     targets = [target("wm-conffile"), target("wm-config")]

@@ -162,9 +162,9 @@ def _trouble_of_boot(before: Facts | None, after: Facts, rebooted: Rebooted) -> 
 
 
 def bad_end_of(hands: Hands, order: Order, followed: Followed) -> str:
-    """Say why a job's exit status is no good end; empty when it is one, or no end was seen."""
+    """Say why a job's end is no good one; empty when it is, or while it may still be at work."""
     view = followed.view
-    if view is None or not followed.ended or order.restart_only:
+    if view is None or not followed.over or order.restart_only:
         return ""
     return hands.manager(order.host).end_trouble(view.exit_status)
 

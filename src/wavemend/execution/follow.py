@@ -38,6 +38,12 @@ class Followed:
         return not self.trouble and self.view is not None and self.view.state is JobState.ENDED
 
     @property
+    def over(self) -> bool:
+        """True when the job does nothing any more, whether or not its end was recorded."""
+        over = (JobState.ENDED, JobState.LOST)
+        return not self.trouble and self.view is not None and self.view.state in over
+
+    @property
     def refusal(self) -> str:
         """Why the host refused to begin the job; empty when it did not."""
         if self.trouble or self.view is None:

@@ -81,12 +81,16 @@ launched=no
 if [ -d "$R/run/systemd/system" ] && command -v systemd-run >/dev/null; then
   # KillMode=process: a daemon that a maintainer script starts must outlive the job, and a stop of
   # the unit must not kill dpkg. TimeoutStopSec: a shutdown waits a quarter of an hour for it.
-  if systemd-run --quiet --collect --unit="wavemend-$attempt" --property=KillMode=process \
-    --property=TimeoutStopSec=900 --property=IgnoreSIGPIPE=no \
-    ${R:+"--setenv=WAVEMEND_ROOT=$R"} \
-    /bin/sh "$J/runner" "$attempt" "$fence" </dev/null >/dev/null 2>&1 9>&-; then
-    launched=yes
-  fi
+  # Before systemd 236 not all of them are known. A unit without them is still none of the login's
+  # session, with whose end a job may be killed.
+  for known in '--collect --property=TimeoutStopSec=900 --property=IgnoreSIGPIPE=no' ''; do
+    if systemd-run --quiet $known --unit="wavemend-$attempt" --property=KillMode=process \
+      ${R:+"--setenv=WAVEMEND_ROOT=$R"} \
+      /bin/sh "$J/runner" "$attempt" "$fence" </dev/null >/dev/null 2>&1 9>&-; then
+      launched=yes
+      break
+    fi
+  done
 fi
 if [ "$launched" = no ]; then
   setsid /bin/sh "$J/runner" "$attempt" "$fence" </dev/null >/dev/null 2>&1 \

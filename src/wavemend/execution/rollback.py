@@ -278,7 +278,7 @@ def _why(
 def _bad_end(hands: Hands, order: Order, taken: Taken, way: Way) -> str:
     """Say why the package manager did not end well; empty where it did, or a disk was put back."""
     view = taken.followed.view
-    if way.exact or view is None or not taken.followed.ended:
+    if way.exact or view is None or not taken.followed.over:
         return ""
     return hands.manager(order.host).end_trouble(view.exit_status)
 

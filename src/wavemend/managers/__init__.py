@@ -63,7 +63,8 @@ class Manager(Protocol):
     def end_trouble(self, status: int | None) -> str:
         """Say why a job's exit status is no good end; empty when it is one. Pure.
 
-        One that nobody documents is none. None: no end was recorded, and the looks alone decide.
+        One that nobody documents is none. None: no end was recorded, which is a good one only where
+        the looks tell of each package whether all that belongs to it has run.
         """
         ...
 

@@ -20,7 +20,7 @@ from wavemend.managers.dnf.tables import Table, read_table
 from wavemend.managers.reading.asking import Nonce, fresh_nonce
 from wavemend.managers.reading.sections import Section
 from wavemend.managers.rpm import scripts
-from wavemend.managers.rpm.logs import RpmLog, judge
+from wavemend.managers.rpm.logs import NO_END, RpmLog, judge
 from wavemend.managers.rpm.targets import checked, without_kernels
 from wavemend.outcomes import PackageResult
 from wavemend.packages import JobEnd, JobScript, Target, Transaction
@@ -101,7 +101,9 @@ class DnfManager:
 
     def end_trouble(self, status: int | None) -> str:
         """Say why an exit status is no good end; empty when it is one. Pure."""
-        if status in {None, 0}:
+        if status is None:
+            return NO_END
+        if status == 0:
             return ""
         return LOCK_WORDS if status == LOCKED else f"dnf ended with exit status {status}"
 

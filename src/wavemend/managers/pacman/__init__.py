@@ -94,8 +94,14 @@ class PacmanManager:
         return JobScript(text=(_part("shared.sh") + _part("repair.sh")).decode(), args=())
 
     def end_trouble(self, status: int | None) -> str:
-        """Say why an exit status is no good end; empty when it is one. Pure."""
-        return "" if status in {None, 0} else explain_exit(status)
+        """Say why an exit status is no good end; empty when it is one. Pure.
+
+        Hooks run when all versions are in, and pacman keeps no account of them: without an end
+        nobody knows whether the initial ramdisk was built for the new kernel.
+        """
+        if status is None:
+            return f"{explain_exit(None)}: hooks may not have run"
+        return "" if status == 0 else explain_exit(status)
 
     def judge(
         self, targets: Sequence[Target], before: Facts, after: Facts, end: JobEnd

@@ -69,10 +69,14 @@ space() {
 # The mount points that are read-only, of those that a change writes to, in the kernel's own words:
 # to root, some shells call every file writable. A disk that fails ends so, too. What fstab wants so
 # is left to the hooks that its administrator gave the package manager, but for wavemend's own place.
+# Hooks open no system that comes as images: what is changed in one is refused, or gone after a boot.
 read_only() {
+  case " $written " in
+    *' / '*) [ ! -e "$R/run/ostree-booted" ] || echo '/usr (an image of ostree)' ;;
+  esac
   [ -r "$R/proc/self/mounts" ] || return 0
   fstab=
-  [ ! -r "$R/etc/fstab" ] || fstab=$R/etc/fstab
+  [ ! -r "$R/etc/fstab" ] || [ -e "$R/usr/sbin/transactional-update" ] || fstab=$R/etc/fstab
   for path in $written; do
     # Behind links, as those of an appliance whose system is read-only and whose data is not.
     place=$(cd -P "$R$path" 2>/dev/null && pwd) || continue
@@ -138,12 +142,14 @@ own_journal() {
 
 # Services, or else programs, that still run libraries or a program of their own which are not there
 # any more; one a line. A person's session keeps what it began with until its end, and is no service.
+# What lay in a temporary place was never a package's: Java unpacks libraries there, loads them and
+# removes them, and after every restart again.
 replaced_files() {
-  grep -lE '\.so[.0-9]* \(deleted\)$|r-x. .* /(usr|s?bin|lib[0-9]*|opt)/.* \(deleted\)$' \
-    "$R"/proc/[0-9]*/maps 2>/dev/null |
-    while IFS= read -r maps; do
-      pid=${maps#"$R/proc/"}
-      pid=${pid%%/*}
+  grep -HE '\.so[.0-9]* \(deleted\)$|r-x. .* /(usr|s?bin|lib[0-9]*|opt)/.* \(deleted\)$' \
+    "$R"/proc/[0-9]*/maps 2>/dev/null | grep -vE ' /(memfd:|(.*/)?(tmp|shm)/)' |
+    sed 's,/maps:.*,,' | sort -u |
+    while IFS= read -r process; do
+      pid=${process##*/}
       elsewhere "$pid" && continue
       ! grep -q '/session-[^/]*\.scope$' "$R/proc/$pid/cgroup" 2>/dev/null || continue
       unit=$(sed -n 's,.*/\([^/]*\.service\)$,\1,p' "$R/proc/$pid/cgroup" 2>/dev/null | head -n 1)

@@ -46,6 +46,13 @@ tell_conffiles() {
   done
 }
 
+# Scripts that failed, once more: of a long log only the end is read back, and the tools end with 0.
+tell_failed_scripts() {
+  [ -f "/proc/$$/fd/1" ] || return 0
+  # Through a pipe: grep refuses to read the file that it writes to.
+  grep -a '%[a-z]*([^()]*) scriptlet failed, ' "/proc/$$/fd/1" | tail -n 100
+}
+
 # What a session, the machine itself or this job hangs on is never restarted: that needs a reboot.
 restart_services() {
   [ "$services" = restart ] && [ -d "$R/run/systemd/system" ] || return 0
@@ -63,6 +70,7 @@ change() {
   when_free "$@"
   rc=$?
   if [ "$rc" -ne "$LOCKED" ]; then
+    tell_failed_scripts
     [ -z "$stamp" ] || tell_conffiles "$stamp"
     restart_services
   fi

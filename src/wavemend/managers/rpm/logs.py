@@ -31,6 +31,10 @@ _REASON = re.compile(
 _LOCKED = re.compile(r"wavemend-locked (?P<holder>.+)")
 _MARK = re.compile(r"wavemend-(?P<what>kept|replaced) (?P<name>\S+) (?P<path>/.+)")
 
+_NO_END = "the transaction's end was never recorded"
+NO_END = f"{_NO_END}: scripts may not have run"
+"""RPM's last scripts run when all versions are in, and its database keeps no account of them."""
+
 LONGEST_WORDS = 400
 """Characters of a log's own words that are kept as a reason."""
 
@@ -41,11 +45,13 @@ class RpmLog:
 
     meanings: Mapping[int, str]
     tool: str
+    names: frozenset[str] = frozenset()
+    """Of the transaction's packages, which also set off triggers of others."""
 
     def explain_exit(self, status: int | None) -> str:
         """Say what an exit status means; one that the tool does not document is unknown."""
         if status is None:
-            return "the transaction's end was never recorded"
+            return _NO_END
         unknown = f"exit status {status}, which {self.tool} does not document"
         return self.meanings.get(status, unknown)
 
@@ -76,13 +82,20 @@ class RpmLog:
         return _marked(lines, "replaced")
 
     def failed(self, lines: Sequence[str]) -> Mapping[str, str]:
-        """Return per package the script that failed; RPM installs it all the same."""
+        """Return per package the script that failed; RPM installs it all the same.
+
+        A trigger of a package that stays as it is belongs to the whole transaction.
+        """
         failed: dict[str, str] = {}
         for line in lines:
             if found := _SCRIPT.search(line):
                 name = found["build"].rsplit("-", 2)[0]
                 how = found["how"].strip()[:LONGEST_WORDS]
-                failed.setdefault(name, f"its %{found['script']} script failed: {how}")
+                script = f"%{found['script']} script"
+                if "trigger" in script and name not in self.names:
+                    failed.setdefault("", f"the {script} of {name} failed: {how}")
+                else:
+                    failed.setdefault(name, f"its {script} failed: {how}")
         return failed
 
 
@@ -98,6 +111,7 @@ def judge(
     Beyond what holds for all managers: files that a package replaced are named with it, and of a
     kernel that was to be taken back it is said why it was not.
     """
+    log = replace(log, names=frozenset(target.name for target in targets))
     replaced = log.replaced(end.log.decode(errors="replace").replace("\r", "\n").split("\n"))
     results = []
     for result in judge_targets(targets, before, after, end, log=log):

@@ -16,7 +16,7 @@ from wavemend.hosts import DEFAULT_OPTIONS, Facts, Host, ManagerOptions
 from wavemend.managers import Manager
 from wavemend.managers.reading.asking import Nonce, fresh_nonce
 from wavemend.managers.rpm import scripts
-from wavemend.managers.rpm.logs import RpmLog, judge
+from wavemend.managers.rpm.logs import NO_END, RpmLog, judge
 from wavemend.managers.rpm.targets import checked, without_kernels
 from wavemend.managers.zypper.answers import Answer, Summary, read_answer, read_summary
 from wavemend.managers.zypper.exits import EXIT_MEANING, GOOD, SUCCESS
@@ -97,7 +97,9 @@ class ZypperManager:
 
     def end_trouble(self, status: int | None) -> str:
         """Say why an exit status is no good end; empty when it is one. Pure."""
-        if status is None or status in GOOD:
+        if status is None:
+            return NO_END
+        if status in GOOD:
             return ""
         return EXIT_MEANING.get(status, f"exit status {status}, which zypper does not document")
 

@@ -1,5 +1,7 @@
 """A rollout that was frozen by an older version goes on after the upgrade, in nobody's way."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -90,3 +92,20 @@ def test_the_upgrade_writes_what_freezing_writes_and_nothing_for_finished_rollou
             assert row.model_dump(exclude={"rollout_id"}) == copied[row.host].model_dump(
                 exclude={"rollout_id"}
             )
+
+
+def test_ledgers_that_are_made_at_once_do_not_get_into_each_other(tmp_path: Path) -> None:
+    together = threading.Barrier(8)
+
+    def made(number: int) -> int:
+        ledger = Ledger(f"sqlite:///{tmp_path / str(number)}.db")
+        together.wait(30)
+        ledger.migrate()
+        with ledger.reading() as book:
+            return len(book.connection().exec_driver_sql("SELECT * FROM alembic_version").all())
+
+    for _ in range(3):
+        with ThreadPoolExecutor(8) as pool:
+            assert list(pool.map(made, range(8))) == [1] * 8
+        for file in tmp_path.glob("*.db*"):
+            file.unlink()

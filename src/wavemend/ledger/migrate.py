@@ -4,6 +4,7 @@ Alembic is loaded only where there is something to migrate: it is a fifth of a c
 """
 
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, inspect, text
@@ -28,6 +29,10 @@ def config(connection: Connection | None = None) -> "Config":
     if connection is not None:
         made.attributes["connection"] = connection
     return made
+
+
+_ALEMBIC = Lock()
+"""What Alembic works on is the process's: two ledgers made at once would be made in each other."""
 
 
 def is_current(connection: Connection) -> bool:
@@ -62,5 +67,6 @@ def upgrade(connection: Connection, shown: str) -> None:
             f"the database {shown} holds tables that are not wavemend's",
             hint="give wavemend a database of its own",
         )
-    command.upgrade(config(connection), "head")
+    with _ALEMBIC:
+        command.upgrade(config(connection), "head")
     connection.commit()

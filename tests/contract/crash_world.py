@@ -89,6 +89,7 @@ class CrashWorld:
         self.home = home
         self.hosts = hosts
         self.log = log or home / "places.log"
+        self._controllers: list[multiprocessing.process.BaseProcess] = []
         self.lab: Hosts = bring_up(home / "lab", hosts, say)
         try:
             self._prepare(concurrency)
@@ -131,7 +132,9 @@ class CrashWorld:
         return ["env", paths, *run, "--", "apt-get", "-q", "-y", "remove", "wm-fine"]
 
     def close(self) -> None:
-        """End the hosts and everything they run."""
+        """End the hosts and everything they run, and controllers: a stopped one is waited for."""
+        for process in self._controllers:
+            process.kill()
         self.lab.down()
 
     # --- controllers ---
@@ -143,6 +146,7 @@ class CrashWorld:
         words = (self.home, fate or Fate(self.log), tenant)
         process = _FORKS.Process(target=carry_out, args=words)
         process.start()
+        self._controllers.append(process)
         return process
 
     def run(self, fate: Fate | None = None, seconds: float = 240.0) -> int:

@@ -24,6 +24,8 @@ if [ "${1:-demo}" = ci ]; then
   # The shell and small tools of Alpine hosts; package managers and restore points that run here.
   like busybox busybox
   like pacman pacman-package-manager
+  like vercmp makepkg
+  like rpmbuild rpm
   like flatpak flatpak
   like ostree ostree
   like virsh libvirt-clients

@@ -6,8 +6,9 @@ test_rollback_runs.py.
 
 import os
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from wavemend.execution.looks import look
 from wavemend.execution.rollback import roll_back_host
 from wavemend.hosts import Host
 from wavemend.ledger import restore_points, rollbacks
+from wavemend.ledger.care_tables import RestorePointRow
 from wavemend.managers import MANAGERS
 from wavemend.outcomes import Outcome
 from wavemend.policy.care import Probe, RestorePointRule, RollBack
@@ -119,22 +121,49 @@ def story(lab: Lab, folder: Path, name: str, **profile: object) -> Story:
     return made
 
 
+@dataclass(frozen=True, slots=True)
+class Unwell:
+    """What became of a host whose probe fails after its update."""
+
+    told: Story
+    point: RestorePointRow | None
+    """Its restore point, before the update."""
+    outcome: Outcome
+
+
+@pytest.fixture(scope="module")
+def unwell(
+    lab: Lab, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Future[Unwell]]]:
+    """Every family's host, all at once: each probe is given its minute to recover."""
+    folders = {name: tmp_path_factory.mktemp(f"unwell-{name}") for name in FAMILIES}
+
+    def patch(name: str) -> Unwell:
+        told = story(lab, folders[name], name, probes=(UNWELL,), roll_back=RollBack.HOST)
+        told.begin()
+        with told.ledger.reading() as book:
+            point = restore_points.point_of(book, "r-1", name)
+        return Unwell(told, point, told.attempt())
+
+    with ThreadPoolExecutor(len(FAMILIES)) as pool:
+        yield {name: pool.submit(patch, name) for name in FAMILIES}
+
+
 @pytest.mark.parametrize("name", FAMILIES)
 def test_a_host_whose_probe_fails_after_its_update_is_taken_back_by_itself(
-    lab: Lab, tmp_path: Path, name: str
+    unwell: dict[str, Future[Unwell]], name: str
 ) -> None:
-    told = story(lab, tmp_path, name, probes=(UNWELL,), roll_back=RollBack.HOST)
-    told.begin()
-    with told.ledger.reading() as book:
-        point = restore_points.point_of(book, "r-1", name)
-    assert point is not None
-    assert (point.proven, point.detail) == (True, "1 of 1 old versions can still be had")
+    found = unwell[name].result()
 
-    assert told.attempt() is Outcome.ROLLED_BACK
-
-    assert told.row().reason.startswith("probe shop: exit status 1")
-    assert told.shipped() == "1.0"
-    assert told.jobs() == ["a", "b"]
+    assert found.point is not None
+    assert (found.point.proven, found.point.detail) == (
+        True,
+        "1 of 1 old versions can still be had",
+    )
+    assert found.outcome is Outcome.ROLLED_BACK
+    assert found.told.row().reason.startswith("probe shop: exit status 1")
+    assert found.told.shipped() == "1.0"
+    assert found.told.jobs() == ["a", "b"]
 
 
 def test_an_operator_takes_a_patched_host_back(lab: Lab, tmp_path: Path) -> None:

@@ -87,7 +87,8 @@ _GOOD_WITH_A_REASON = "The host is as planned; see to what is named here."
 _HOST_ACTIONS: dict[Outcome, str] = {
     Outcome.NEEDS_HUMAN: "Log in and look: a start without an end was recorded, and nothing is "
     "repeated by itself.",
-    Outcome.FAILED: "Read the end of its log below, repair the host, then plan it again.",
+    Outcome.FAILED: "Read the end of its log below and mend the cause; what is left half done, "
+    "`wavemend repair COMPANY` finishes. Then plan it again.",
     Outcome.UNREACHABLE: "Find out whether the host is up. Until it answers it counts as not "
     "patched and keeps using its group's disruption budget.",
     Outcome.ROLLED_BACK: "The host runs its old versions again: find the cause before the next "
@@ -102,7 +103,8 @@ _DOUBT_ACTION = "Look at the host: something speaks against its outcome since."
 _NO_OUTCOME_ACTION = "No end is recorded: look at the host and at the ledger before anything else."
 
 _PACKAGE_ACTIONS: dict[PackageOutcome, str] = {
-    PackageOutcome.FAILED: "Repair the package on the host, then plan it again.",
+    PackageOutcome.FAILED: "Mend the cause on the host, then plan it again; what is left half "
+    "done, `wavemend repair COMPANY` finishes.",
     PackageOutcome.HELD: "Somebody put a hold on it: ask why, then release it or record a waiver.",
     PackageOutcome.NOT_OFFERED: "See what it would add or remove, or check the host's "
     "repositories for this version.",

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -157,3 +158,12 @@ def test_the_watch_over_dead_runs_leaves_alone_what_nobody_began(world: World) -
 
     assert run["state"]["type"] == "COMPLETED"
     assert "taken up again" not in str(run["state"]["message"])
+
+
+def test_who_asks_for_a_run_while_another_one_is_at_work_gets_it_afterwards(world: World) -> None:
+    # As happens at every full ten minutes, when the watch's own schedule has a run.
+    with ThreadPoolExecutor(2) as pool:
+        runs = list(pool.map(world.run_deployment, 2 * ["resume-rollouts/watch"]))
+
+    assert {run["state"]["type"] for run in runs} == {"COMPLETED"}
+    assert len({run["id"] for run in runs}) == 2

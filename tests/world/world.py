@@ -23,9 +23,8 @@ from wavemend.testing.keys import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 FEEDS = ROOT / "examples" / "feeds"
-ROLLOUT_SECONDS = 420.0
-"""A rollout of two hosts takes half a minute on two idle cores; but Prefect's server on SQLite has
-stood still for two minutes with its database locked, and then gone on."""
+ROLLOUT_SECONDS = 180.0
+"""A rollout of two hosts takes half a minute on two idle cores."""
 PLACE_TAKEN = "Deployment concurrency limit reached."
 """What Prefect says of a run that it cancels because another one of its deployment is at work."""
 
@@ -160,7 +159,7 @@ class World:
             time.sleep(0.3)
         return now
 
-    def wait_until(self, condition: Callable[[], bool], what: str, seconds: float = 240.0) -> None:
+    def wait_until(self, condition: Callable[[], bool], what: str, seconds: float = 90.0) -> None:
         """Wait for anything else. Raises WorldFailed when time is up."""
         until = time.monotonic() + seconds
         while not condition():

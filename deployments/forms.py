@@ -21,6 +21,9 @@ WINDOW_TAG = "wavemend-window"
 STANDING_TAG = "wavemend-standing"
 """Marks the deployments of prefect.yaml, likewise."""
 
+STARTS_TAG = "starts-rollouts"
+"""Marks those of prefect.yaml whose runs start rollouts by themselves."""
+
 MONTHS = 13
 """How many months are handed over, this one included: at least twelve lie ahead on any day."""
 
@@ -59,9 +62,9 @@ class Form:
         return f"{self.entrypoint.rpartition(':')[2].replace('_', '-')}/{self.name}"
 
     @property
-    def of_window(self) -> bool:
-        """Whether it comes from a window of the fleet."""
-        return WINDOW_TAG in self.tags
+    def begins_rollouts(self) -> bool:
+        """Whether its schedules begin rollouts, or come with what does."""
+        return WINDOW_TAG in self.tags or STARTS_TAG in self.tags
 
 
 def window_forms(fleet: Fleet, site: str, now: datetime) -> Iterator[Form]:

@@ -72,8 +72,8 @@ def reconcile(
 ) -> Reconciled:
     """Make, change and remove deployments until they are as told.
 
-    `schedules`: `on`, `off`, or `keep` for as they are. Off holds for windows only, and leaves
-    alone what an operator switched off by hand.
+    `schedules`: `on`, `off`, or `keep` for as they are. Off holds for what begins rollouts by
+    itself: windows, and the look for emergencies. What an operator switched off by hand is left.
     """
     there = {_title(client, found): found for found in _managed(client)}
     off = schedules == "off" or (
@@ -107,7 +107,7 @@ def _plan(
     """Return what is to be done; nothing is switched off that an operator paused himself."""
     found = marked or _unmarked(client, form)
     by_hand = found is not None and _paused_by_hand(found)
-    wanted = _wanted(form, off=off and form.of_window and not by_hand)
+    wanted = _wanted(form, off=off and form.begins_rollouts and not by_hand)
     return _Planned(form=form, found=found, wanted=wanted)
 
 

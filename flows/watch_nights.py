@@ -13,7 +13,8 @@ from tasks.workbench import open_workbench
     flow_run_name="watch · {site}",
     description="Compares the openings of the last days with the rollouts in the ledger. One that "
     "is open and was not started is started late when enough of it is left; one that is over is "
-    "written down as missed, and this run fails: that is the alarm.",
+    "written down as missed, and this run fails: that is the alarm. What somebody switched off is "
+    "not started, and is no alarm.",
 )
 def watch_nights(site: str = "default") -> State:
     """Look over the openings once.
@@ -28,5 +29,9 @@ def watch_nights(site: str = "default") -> State:
         raise_alarm(found.missed)
     if troubles := [*(told(night) for night in found.missed), *vain]:
         return Failed(name="Missed", message="; ".join(troubles))
-    started = f"{len(found.startable)} started late"
-    return Completed(message=f"no night was missed; {started}, {len(found.skipped)} skipped")
+    counts = (
+        f"{len(found.startable)} started late",
+        f"{len(found.held)} due and switched off",
+        f"{len(found.skipped)} skipped",
+    )
+    return Completed(message=f"no night was missed; {', '.join(counts)}")

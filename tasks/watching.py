@@ -8,7 +8,7 @@ from prefect.settings import get_current_settings
 from tasks.run_log import run_log
 from tasks.workbench import Workbench
 from wavemend.cli.here import PrefectApi
-from wavemend.cli.resume import start_run
+from wavemend.cli.resume import start_run, switched_off
 from wavemend.errors import EnvironmentUnfit
 from wavemend.fleet import RolloutKey
 from wavemend.nights import Night
@@ -22,9 +22,11 @@ REQUESTER = "watch-nights"
 @task(task_run_name="compare openings with the ledger", cache_policy=NO_CACHE)
 def compare_openings(bench: Workbench) -> Watched:
     """Write down the nights that nobody started, and say what can still be started."""
-    found = watch_openings(bench.hands)
+    found = watch_openings(bench.hands, lambda key: switched_off(_api(), key))
     for night in (*found.missed, *found.skipped):
         run_log().warning("%s", told(night))
+    for key in found.held:
+        run_log().warning("%s is due; its schedule is switched off, so nobody starts it", key)
     return found
 
 
@@ -51,13 +53,16 @@ def raise_alarm(missed: tuple[Night, ...]) -> None:
 @task(task_run_name="start late: {key}", cache_policy=NO_CACHE)
 def start_late(key: RolloutKey) -> str:
     """Ask for a run of a rollout that is due; return why it cannot be asked for, else nothing."""
-    api = PrefectApi((get_current_settings().api.url or "").rstrip("/"))
     try:
-        run = start_run(api, key, REQUESTER)
+        run = start_run(_api(), key, REQUESTER)
     except EnvironmentUnfit as error:
         return f"{key} cannot be started: {error}"
     run_log().warning("%s: nobody had started it; run %s does", key, run)
     return ""
+
+
+def _api() -> PrefectApi:
+    return PrefectApi((get_current_settings().api.url or "").rstrip("/"))
 
 
 def told(night: Night) -> str:

@@ -1,6 +1,6 @@
 """AC-20: what nobody started in time is missed and told once; what still fits is started late."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from wavemend.ledger.intake import apply_fleet
 from wavemend.ledger.store import Ledger
 from wavemend.nights import NightVerdict
 from wavemend.site import Site, hands_of
-from wavemend.steps.nights import LOOK_BACK, Watched, watch_openings
+from wavemend.steps.nights import LOOK_BACK, SWITCHED_OFF, Watched, watch_openings
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 """The reader of rosters looks at the real clock; everything here counts from one moment of it."""
@@ -33,6 +33,8 @@ class Watch:
     ledger: Ledger
     fleet: Fleet
     now: datetime
+    off: set[RolloutKey] = field(default_factory=set)
+    """Rollouts whose schedule is switched off in Prefect."""
 
     def hands(self) -> Hands:
         made = hands_of(Site(home=self.folder), self.ledger, self.fleet)
@@ -40,7 +42,7 @@ class Watch:
 
     def look(self, now: datetime) -> Watched:
         self.now = now
-        return watch_openings(self.hands())
+        return watch_openings(self.hands(), lambda key: key in self.off)
 
     def apply(self, fleet: Fleet, now: datetime) -> None:
         with self.ledger.writing() as book:
@@ -209,6 +211,28 @@ def test_a_freeze_that_was_renamed_in_an_opening_is_asked_for_by_its_name_of_now
     found = watch.look(night.start + timedelta(minutes=30))
 
     assert (found.startable, found.skipped) == ((KEY,), ())
+
+
+def test_a_rollout_that_was_switched_off_is_neither_started_late_nor_an_alarm(
+    watch: Watch,
+) -> None:
+    watch.apply(watch.fleet, NOW)
+    night = opening(watch, NOW)
+    watch.off = {KEY}
+
+    found = watch.look(night.start + timedelta(minutes=11))
+
+    assert found == Watched(held=(KEY,))
+    assert watch.nights() == [], "somebody may still start it by hand"
+    watch.off = set()
+    assert watch.look(night.start + timedelta(minutes=21)) == Watched(startable=(KEY,))
+
+    watch.off = {KEY}
+    over = watch.look(night.last_start)
+
+    assert (over.missed, [each.reason for each in over.skipped]) == ((), [SWITCHED_OFF])
+    assert watch.nights() == [(night.start, NightVerdict.SKIPPED)]
+    assert watch.look(night.last_start + timedelta(hours=1)) == Watched()
 
 
 def test_a_rollout_that_was_taken_out_or_moved_in_its_opening_is_told_once_and_not_started(

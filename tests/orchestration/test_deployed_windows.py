@@ -33,6 +33,8 @@ WINDOWS = {
 }
 """Windows of every form; each has one host of the company acme."""
 
+EMERGENCIES = "plan-emergencies/every-quarter-hour"
+
 AHEAD = {
     "patch-rollout/acme-server-{}": timedelta(0),
     "check-readiness/acme-server-{}-24h-before": timedelta(days=1),
@@ -196,6 +198,7 @@ def test_switching_all_schedules_off_and_on_leaves_the_operators_choice(
     deployed.wavemend("deploy", "--no-schedules")
     assert deployed.deployment(title)["paused"] is True
     assert deployed.deployment("scan-fleet/daily")["paused"] is False
+    assert deployed.deployment(EMERGENCIES)["paused"] is True, "it begins rollouts by itself"
     assert "nothing changes" in deployed.wavemend("deploy")  # off, until somebody says otherwise
     said = deployed.wavemend("deploy", "--schedules")
 
@@ -205,6 +208,7 @@ def test_switching_all_schedules_off_and_on_leaves_the_operators_choice(
     assert after["paused"] is False
     assert [each["active"] for each in after["schedules"]] == [False]
     assert deployed.deployment("patch-rollout/acme-server-berlin")["paused"] is False
+    assert deployed.deployment(EMERGENCIES)["paused"] is False
     deployed.delete(deployment["id"])
     deployed.delete(deployed.deployment(other)["id"])
 

@@ -161,7 +161,7 @@ def test_the_watch_over_dead_runs_leaves_alone_what_nobody_began(world: World) -
 
 
 def test_who_asks_for_a_run_while_another_one_is_at_work_gets_it_afterwards(world: World) -> None:
-    # As happens at every full ten minutes, when the watch's own schedule has a run.
+    # As happens when the watch's own schedule has a run.
     with ThreadPoolExecutor(2) as pool:
         runs = list(pool.map(world.run_deployment, 2 * ["resume-rollouts/watch"]))
 

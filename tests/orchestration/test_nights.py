@@ -11,12 +11,15 @@ from uuid import UUID
 
 import pytest
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import DeploymentScheduleCreate
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
-from prefect.client.schemas.objects import State
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.client.schemas.schedules import CronSchedule
 from prefect.deployments.runner import RunnerDeployment
 from prefect.testing.utilities import prefect_test_harness
 
 from blocks.site import WavemendSite
+from deployments.forms import schedules_of
 from flows.patch_rollout import patch_rollout
 from flows.report_compliance import report_compliance
 from flows.watch_nights import watch_nights
@@ -67,6 +70,24 @@ class Place:
 
     def watch(self) -> State:
         return cast("State", watch_nights(site=self.block, return_state=True))
+
+    def deploy(self) -> UUID:
+        """Make the window's deployment, without a schedule."""
+        deployed = patch_rollout.to_deployment(
+            name="acme-server-night",
+            parameters={
+                "tenant": "acme",
+                "profile": "server",
+                "window": "night",
+                "site": self.block,
+            },
+        )
+        return cast("UUID", cast("RunnerDeployment", deployed).apply())
+
+    def runs(self, deployment: UUID) -> list[FlowRun]:
+        wanted = DeploymentFilter(id=DeploymentFilterId(any_=[deployment]))
+        with get_client(sync_client=True) as client:
+            return client.read_flow_runs(deployment_filter=wanted)
 
     @property
     def block(self) -> str:
@@ -216,21 +237,43 @@ def test_ac_20_a_night_that_nobody_started_is_started_late_while_time_is_left(
     assert "acme/server/night cannot be started" in str(vain.message)
     assert "wavemend up" in str(vain.message)
 
-    deployed = patch_rollout.to_deployment(  # as deploying the windows makes it, without a schedule
-        name="acme-server-night",
-        parameters={
-            "tenant": "acme",
-            "profile": "server",
-            "window": "night",
-            "site": place.block,
-        },
-    )
-    deployment = cast("UUID", cast("RunnerDeployment", deployed).apply())
+    deployment = place.deploy()
     started = place.watch()
 
     assert told(started)[0] == "COMPLETED"
     assert "1 started late" in str(started.message)
+    (run,) = place.runs(deployment)
+    assert run.parameters["requester"] == "watch-nights"
+
+
+def test_what_somebody_switched_off_in_prefect_is_not_started_late_until_it_is_on_again(
+    place: Place,
+) -> None:
+    fleet = place.declare(opened=timedelta(hours=1), roster=staffed(place.now))
+    deployment = place.deploy()
     with get_client(sync_client=True) as client:
-        wanted = DeploymentFilter(id=DeploymentFilterId(any_=[deployment]))
-        (run,) = client.read_flow_runs(deployment_filter=wanted)
+        made = client.create_deployment_schedules(
+            deployment,
+            [
+                DeploymentScheduleCreate(slug=slug, schedule=rule, active=False)
+                for slug, rule in schedules_of(fleet.window("night"), place.now).items()
+            ],
+        )
+        client.create_deployment_schedules(  # an operator's own, for another time of day
+            deployment, [DeploymentScheduleCreate(schedule=CronSchedule(cron="0 4 1 1 *"))]
+        )
+
+        off = place.watch()
+
+        assert told(off)[0] == "COMPLETED"
+        assert "0 started late, 1 due and switched off" in str(off.message)
+        client.update_deployment_schedule(deployment, made[0].id, active=True)
+        client.pause_deployment(deployment)
+        assert "0 started late, 1 due and switched off" in str(place.watch().message)
+        assert place.runs(deployment) == []
+        assert place.nights() == []
+
+        client.resume_deployment(deployment)
+        assert "1 started late, 0 due and switched off" in str(place.watch().message)
+    (run,) = [run for run in place.runs(deployment) if not run.auto_scheduled]
     assert run.parameters["requester"] == "watch-nights"

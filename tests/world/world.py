@@ -59,6 +59,7 @@ class World:
         cache = str(self.home / "feeds")
         self.wavemend("feeds", "refresh", "--from", str(self.feeds), "--cache", cache)
         self.up()
+        self._switch_off_schedules()
         self.ledger = Site(home=self.home).open_ledger()
 
     def close(self) -> None:
@@ -186,7 +187,7 @@ class World:
     def run_deployment(self, name: str, **parameters: str) -> dict[str, Any]:
         """Start a run of a deployment, wait for its end, and return it as Prefect has it.
 
-        While a run of the deployment's own schedule is at work, it is asked for again.
+        While another run of the deployment is at work, it is asked for again.
         """
         deployment = self.api.get(f"/deployments/name/{name}")
         body = {"parameters": {**deployment["parameters"], **parameters}}
@@ -291,6 +292,12 @@ class World:
     def server_pid(self) -> int:
         """Return the server that `wavemend up` started."""
         return int((self.home / "run" / "server.pid").read_text().split()[0])
+
+    def _switch_off_schedules(self) -> None:
+        """Switch off those that `--no-schedules` leaves: no test hangs on the minute it runs at."""
+        for each in self.api.post("/deployments/filter", {}):
+            if not each["paused"]:
+                self.api.post(f"/deployments/{each['id']}/pause_deployment", {})
 
     def _environment(self) -> dict[str, str]:
         kept = {name: text for name, text in os.environ.items() if not name.startswith("PREFECT")}

@@ -21,7 +21,8 @@ def deploy(
     schedules: Annotated[
         bool | None,
         Parameter(
-            help="Let Prefect start rollouts when their windows open, or not; without it, as it is."
+            help="Let Prefect start rollouts by itself, when windows open and for what is "
+            "exploited, or not; without it, as it is."
         ),
     ] = None,
 ) -> int:

@@ -130,6 +130,19 @@ def deployment_for(api: PrefectApi, key: RolloutKey) -> dict[str, Any]:
     return found
 
 
+def switched_off(api: PrefectApi, key: RolloutKey) -> bool:
+    """Whether somebody switched off what starts a window's rollout: all of it, or its schedules.
+
+    A window whose deployment is missing is not switched off: starting it says what is wrong.
+    """
+    try:
+        found = deployment_for(api, key)
+    except EnvironmentUnfit:
+        return False
+    ours = [each["active"] for each in found["schedules"] if each["slug"]]
+    return bool(found["paused"]) or (bool(ours) and not any(ours))
+
+
 def _create_run(api: PrefectApi, deployment: dict[str, Any], requester: str) -> str:
     body = {"parameters": {**deployment["parameters"], "requester": requester}}
     made = api.post(f"/deployments/{deployment['id']}/create_flow_run", body)

@@ -42,7 +42,8 @@ def up(
     schedules: Annotated[
         bool,
         Parameter(
-            help="Let Prefect start rollouts when their windows open; feeds and scans always go on."
+            help="Let Prefect start rollouts by itself, when windows open and for what is "
+            "exploited; feeds and scans always go on."
         ),
     ] = True,
 ) -> int:

@@ -1,6 +1,6 @@
 """What becomes of an opening: it is used, waited for, skipped or missed; and who looks after it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -20,6 +20,7 @@ LOOK_BACK = timedelta(days=7)
 """How far back a night is looked for that nobody started: longer than any weekend without us."""
 GRACE = timedelta(minutes=10)
 """How long after an opening began its scheduled run may take to reach the ledger."""
+SWITCHED_OFF = "its schedule is switched off in Prefect, and nobody started it by hand"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,13 +72,19 @@ class Watched:
     """Nights that a calendar forbids and no run has said so, not known before."""
     startable: tuple[RolloutKey, ...] = ()
     """Rollouts that are due now, with enough of their window left, and nobody has started."""
+    held: tuple[RolloutKey, ...] = ()
+    """Rollouts that would be started now if their schedule were not switched off."""
 
 
-def watch_openings(hands: Hands) -> Watched:
+def watch_openings(hands: Hands, switched_off: Callable[[RolloutKey], bool]) -> Watched:
     """Compare the last openings with the ledger; write down those that nobody started.
 
     An opening counts when its rollout was part of the fleet in force as it began. What may still
     start in it is a question to the fleet in force now, and so is what its calendars say.
+
+    `switched_off`: whether somebody switched off what would have started a rollout. Then nobody
+    else starts it by itself either, and that it did not run is no alarm. It is written down only
+    when the opening's last start is over: until then somebody may start it by hand.
     """
     now = hands.clock()
     with hands.ledger.reading() as book:
@@ -90,6 +97,7 @@ def watch_openings(hands: Hands) -> Watched:
     missed: list[Night] = []
     skipped: list[Night] = []
     startable: list[RolloutKey] = []
+    held: list[RolloutKey] = []
     for key, occurrence in _due(spans, now):
         place = (str(key), occurrence.start)
         if place in opened or (place in known and now >= occurrence.last_start):
@@ -97,11 +105,19 @@ def watch_openings(hands: Hands) -> Watched:
         judged = _judge_due(hands, spans[-1].fleet, key, occurrence)
         if judged.verdict is None:
             if judged.wait <= timedelta(0):
-                startable.append(key)
+                (held if switched_off(key) else startable).append(key)
         elif place not in known:
-            night = note_night(hands, key, occurrence, judged.verdict, judged.reason)
+            verdict, reason = judged.verdict, judged.reason
+            if verdict is NightVerdict.MISSED and switched_off(key):
+                verdict, reason = NightVerdict.SKIPPED, SWITCHED_OFF
+            night = note_night(hands, key, occurrence, verdict, reason)
             (missed if night.verdict is NightVerdict.MISSED else skipped).append(night)
-    return Watched(missed=tuple(missed), skipped=tuple(skipped), startable=tuple(startable))
+    return Watched(
+        missed=tuple(missed),
+        skipped=tuple(skipped),
+        startable=tuple(startable),
+        held=tuple(held),
+    )
 
 
 def _judge_due(hands: Hands, fleet: Fleet, key: RolloutKey, occurrence: Occurrence) -> Judged:

@@ -50,7 +50,7 @@ test: $(STAMP)
 	@tools/system_packages.sh test
 	$(BIN)/python -m pytest -q -n auto tests/unit
 	$(BIN)/python -m pytest -q -n auto tests/contract tests/test_architecture.py
-	PYTHONPATH=. $(BIN)/python -m tools.side_by_side tests/live tests/orchestration
+	PYTHONPATH=. $(BIN)/python -m tools.side_by_side tests/live tests/rollouts tests/orchestration
 
 # -s: the figures it measures are printed.
 nightly: $(STAMP)

@@ -1,7 +1,7 @@
 """A controller as a process of its own: it carries out one rollout, as the flow does, and may die.
 
 The same steps in the same order as flows/patch_rollout.py, without Prefect; what it cannot bring
-is a server that believes in dead runs, which tests/live/test_crash.py plays.
+is a server that believes in dead runs, which tests/rollouts/test_crash.py plays.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""The live ring works on the hosts of one shared world, and prints the matrix it played.
+"""The live ring prints the matrix it played.
 
 What takes long runs beside it: the line that is cut for five minutes is judged last.
 """
@@ -7,9 +7,8 @@ import pytest
 
 from tests.live.cutting import cut_line, judge_last
 from tests.live.matrix_table import seen_rows, terminal_lines
-from tests.world.fixture import world
 
-__all__ = ["cut_line", "world"]
+__all__ = ["cut_line"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -29,7 +29,10 @@ class PrefectSite:
         self.environment = _environment(home, url)
         with (home / "server.log").open("ab") as log:
             self._server = subprocess.Popen(
-                [sys.executable, "-m", "prefect", "server", "start", "--port", str(port)],
+                [
+                    *(sys.executable, "-m", "deployments.prefect_server"),
+                    *("server", "start", "--port", str(port)),
+                ],
                 cwd=ROOT,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,

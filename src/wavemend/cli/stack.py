@@ -65,8 +65,9 @@ def up(
     environment = environment_of(site, checkout, port)
     if not _alive(run / "server.pid"):
         _refuse_taken(port)
-        server = ("server", "start", "--host", "127.0.0.1", "--port", str(port))
-        _spawn(run, "server", (*_python("prefect"), *server), environment, checkout)
+        server = (*_python("deployments.prefect_server"), "server", "start")
+        argv = (*server, "--host", "127.0.0.1", "--port", str(port))
+        _spawn(run, "server", argv, environment, checkout)
     api = f"http://127.0.0.1:{port}/api"
     _wait_for(api, run)
     api_note(site.home).write_text(api)

@@ -8,7 +8,7 @@ from prefect.settings import get_current_settings
 from tasks.run_log import run_log
 from tasks.workbench import Workbench
 from wavemend.cli.here import PrefectApi
-from wavemend.cli.resume import start_run, switched_off
+from wavemend.cli.resume import start_as_scheduled, switched_off
 from wavemend.errors import EnvironmentUnfit
 from wavemend.fleet import RolloutKey
 from wavemend.nights import Night
@@ -17,6 +17,7 @@ from wavemend.steps.nights import Watched, watch_openings
 MISSED_EVENT = "wavemend.night.missed"
 """What an automation waits for, to tell people."""
 REQUESTER = "watch-nights"
+HELD = "%s is due; its schedule is switched off, so nobody starts it"
 
 
 @task(task_run_name="compare openings with the ledger", cache_policy=NO_CACHE)
@@ -26,7 +27,7 @@ def compare_openings(bench: Workbench) -> Watched:
     for night in (*found.missed, *found.skipped):
         run_log().warning("%s", told(night))
     for key in found.held:
-        run_log().warning("%s is due; its schedule is switched off, so nobody starts it", key)
+        run_log().warning(HELD, key)
     return found
 
 
@@ -54,10 +55,13 @@ def raise_alarm(missed: tuple[Night, ...]) -> None:
 def start_late(key: RolloutKey) -> str:
     """Ask for a run of a rollout that is due; return why it cannot be asked for, else nothing."""
     try:
-        run = start_run(_api(), key, REQUESTER)
+        run = start_as_scheduled(_api(), key, REQUESTER)
     except EnvironmentUnfit as error:
         return f"{key} cannot be started: {error}"
-    run_log().warning("%s: nobody had started it; run %s does", key, run)
+    if run:
+        run_log().warning("%s: nobody had started it; run %s does", key, run)
+    else:
+        run_log().warning(HELD, key)
     return ""
 
 

@@ -85,11 +85,12 @@ class Place:
         return cast("UUID", cast("RunnerDeployment", deployed).apply())
 
     def asked(self, deployment: UUID) -> list[FlowRun]:
-        """Return the runs that were asked for; a schedule makes others ahead of time."""
+        """Return the runs that were asked for here; a schedule makes others ahead of time."""
         wanted = DeploymentFilter(id=DeploymentFilterId(any_=[deployment]))
         with get_client(sync_client=True) as client:
             found = client.read_flow_runs(deployment_filter=wanted)
-        return [run for run in found if not run.auto_scheduled]
+        here = [run for run in found if run.parameters["site"] == self.block]
+        return [run for run in here if not run.auto_scheduled]
 
     @property
     def block(self) -> str:

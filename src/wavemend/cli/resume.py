@@ -133,14 +133,29 @@ def deployment_for(api: PrefectApi, key: RolloutKey) -> dict[str, Any]:
 def switched_off(api: PrefectApi, key: RolloutKey) -> bool:
     """Whether somebody switched off what starts a window's rollout: all of it, or its schedules.
 
-    A window whose deployment is missing is not switched off: starting it says what is wrong.
+    False also when Prefect cannot say: then a missed night is an alarm, and who starts it late
+    asks again with `start_as_scheduled`.
     """
     try:
-        found = deployment_for(api, key)
+        return _is_off(deployment_for(api, key))
     except EnvironmentUnfit:
         return False
-    ours = [each["active"] for each in found["schedules"] if each["slug"]]
-    return bool(found["paused"]) or (bool(ours) and not any(ours))
+
+
+def start_as_scheduled(api: PrefectApi, key: RolloutKey, requester: str) -> str:
+    """Ask for the run that a schedule should have begun; returns the flow run's id.
+
+    Empty, and nothing is asked for, when the schedule is switched off. Raises EnvironmentUnfit
+    when Prefect has no such deployment, or does not answer.
+    """
+    deployment = deployment_for(api, key)
+    return "" if _is_off(deployment) else _create_run(api, deployment, requester)
+
+
+def _is_off(deployment: dict[str, Any]) -> bool:
+    """An operator's own schedules have no slug, and say nothing of ours."""
+    ours = [each["active"] for each in deployment["schedules"] if each["slug"]]
+    return bool(deployment["paused"]) or (bool(ours) and not any(ours))
 
 
 def _create_run(api: PrefectApi, deployment: dict[str, Any], requester: str) -> str:

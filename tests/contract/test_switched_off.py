@@ -1,0 +1,124 @@
+"""A window that is switched off in Prefect is not started, also when Prefect's answers are late."""
+
+import json
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from wavemend.cli.here import PrefectApi
+from wavemend.cli.resume import start_as_scheduled, switched_off
+from wavemend.errors import EnvironmentUnfit
+from wavemend.fleet import RolloutKey
+
+KEY = RolloutKey(tenant="acme", profile="server", window="night")
+PARAMETERS = {"tenant": "acme", "profile": "server", "window": "night", "site": "default"}
+OURS = {"slug": "w-1", "active": True}
+OWN = {"slug": None, "active": True}
+
+
+class Prefect:
+    """Prefect's API as far as it is asked for, by what it is to answer next."""
+
+    def __init__(self) -> None:
+        self.answers: list[tuple[int, dict[str, Any]]] = []
+        self.begun: list[dict[str, Any]] = []
+
+    def tell(self, *, paused: bool = False, schedules: tuple[dict[str, Any], ...] = ()) -> None:
+        deployment = {"id": "d-1", "parameters": PARAMETERS, "paused": paused}
+        self.answers.append((200, {**deployment, "schedules": list(schedules)}))
+
+    def fail(self, status: int) -> None:
+        self.answers.append((status, {"detail": "not now"}))
+
+
+@pytest.fixture
+def prefect() -> Prefect:
+    return Prefect()
+
+
+@pytest.fixture
+def api(prefect: Prefect) -> Iterator[PrefectApi]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self._answer(*prefect.answers.pop(0))
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            prefect.begun.append(json.loads(body)["parameters"])
+            self._answer(201, {"id": "run-1"})
+
+        def _answer(self, status: int, data: dict[str, Any]) -> None:
+            text = json.dumps(data).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    yield PrefectApi(f"http://127.0.0.1:{server.server_port}/api")
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("paused", "schedules"),
+    [
+        (True, (OURS,)),
+        (True, ()),
+        (False, ({**OURS, "active": False},)),
+        (False, ({**OURS, "active": False}, {**OURS, "active": False}, OWN)),
+    ],
+)
+def test_what_is_switched_off_is_not_started(
+    prefect: Prefect, api: PrefectApi, *, paused: bool, schedules: tuple[dict[str, Any], ...]
+) -> None:
+    for _ in range(2):
+        prefect.tell(paused=paused, schedules=schedules)
+
+    assert switched_off(api, KEY)
+    assert start_as_scheduled(api, KEY, "watch-nights") == ""
+    assert prefect.begun == []
+
+
+@pytest.mark.parametrize(
+    "schedules", [(), (OURS,), (OURS, {**OURS, "active": False}), ({**OWN, "active": False},)]
+)
+def test_what_is_on_is_started(
+    prefect: Prefect, api: PrefectApi, schedules: tuple[dict[str, Any], ...]
+) -> None:
+    for _ in range(2):
+        prefect.tell(schedules=schedules)
+
+    assert not switched_off(api, KEY)
+    assert start_as_scheduled(api, KEY, "watch-nights") == "run-1"
+    assert prefect.begun == [{**PARAMETERS, "requester": "watch-nights"}]
+
+
+def test_a_question_that_failed_does_not_start_what_is_switched_off(
+    prefect: Prefect, api: PrefectApi
+) -> None:
+    prefect.fail(500)
+    prefect.tell(paused=True)
+
+    assert not switched_off(api, KEY), "a missed night stays an alarm"
+    assert start_as_scheduled(api, KEY, "watch-nights") == ""
+    assert prefect.begun == []
+
+
+def test_a_window_that_is_not_deployed_is_not_switched_off_and_says_what_is_wrong(
+    prefect: Prefect, api: PrefectApi
+) -> None:
+    prefect.fail(404)
+    prefect.fail(404)
+
+    assert not switched_off(api, KEY)
+    with pytest.raises(EnvironmentUnfit, match="Prefect has no deployment"):
+        start_as_scheduled(api, KEY, "watch-nights")
+    assert prefect.begun == []

@@ -36,7 +36,7 @@ def main(argv: list[str]) -> int:
         "--schedules",
         choices=("keep", "on", "off"),
         default="keep",
-        help="let windows start rollouts by themselves; keep: as it is now",
+        help="let rollouts begin by themselves; keep: each as it is now",
     )
     options = parser.parse_args(argv)
     site = site_from_environment(os.environ)

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from prefect.client.schemas.schedules import CronSchedule, RRuleSchedule
 
-from wavemend.calendar.openings import LOOKS, openings_between
+from wavemend.calendar.openings import LOOKS, instant, openings_between
 from wavemend.calendar.windows import Window
 from wavemend.fleet import Fleet, RolloutKey, RolloutKind
 
@@ -133,7 +133,7 @@ def horizon(now: datetime) -> tuple[datetime, datetime]:
 
 
 def _instants(starts: Sequence[datetime]) -> RRuleSchedule:
-    dates = ",".join(f"{start:%Y%m%dT%H%M%SZ}" for start in starts)
+    dates = ",".join(instant(start) for start in starts)
     return RRuleSchedule(rrule=f"RDATE:{dates}", timezone="UTC")
 
 

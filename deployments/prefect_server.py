@@ -12,6 +12,7 @@ that stood still. Python 3.12 closes such a cursor itself; PostgreSQL has no suc
 So a cursor is closed by the thread of its connection, as soon as something went wrong with it.
 """
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -42,5 +43,7 @@ def close_cursors_that_fail() -> None:
 if __name__ == "__main__":
     from prefect.cli import app
 
+    if "--background" in sys.argv:
+        sys.exit("--background starts Prefect's own server, which stands still: leave it out")
     close_cursors_that_fail()
     app()

@@ -7,6 +7,7 @@ is switched on stays the operator's business.
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -45,6 +46,9 @@ POOL = "wavemend"
 OFF_TAG = "schedules-off"
 """Marks deployments whose schedules were switched off here, not by an operator's hand."""
 
+_PUT_BACK = "put back "
+"""Begins the idempotency key of runs that were made anew: their schedule had begun them."""
+
 _PAGE = 200
 """Deployments asked for at a time: as many as Prefect's server gives by default."""
 
@@ -72,15 +76,17 @@ def reconcile(
 ) -> Reconciled:
     """Make, change and remove deployments until they are as told.
 
-    `schedules`: `on`, `off`, or `keep` for as they are. Off holds for what begins rollouts by
+    `schedules`: `on`, `off`, or `keep` for each as it is. Off holds for what begins rollouts by
     itself: windows, and the look for emergencies. What an operator switched off by hand is left.
     """
     there = {_title(client, found): found for found in _managed(client)}
-    off = schedules == "off" or (
-        schedules == "keep" and any(OFF_TAG in found.tags for found in there.values())
-    )
+    resting = any(found.paused and OFF_TAG in found.tags for found in there.values())
+    new = schedules == "off" or (schedules == "keep" and resting)
     # All of them first: a flow that does not load stops this before anything is touched.
-    planned = [_plan(client, form, there.pop(form.title, None), off=off) for form in forms]
+    planned = [
+        _plan(client, form, there.pop(form.title, None), schedules=schedules, new_off=new)
+        for form in forms
+    ]
     done: list[str] = []
     kept_off: list[str] = []
     for each in planned:
@@ -99,16 +105,26 @@ class _Planned:
     form: Form
     found: DeploymentResponse | None
     wanted: DeploymentUpdate
+    rest: bool
+    """Whether it was asked for now that nothing begins by itself."""
 
 
 def _plan(
-    client: SyncPrefectClient, form: Form, marked: DeploymentResponse | None, *, off: bool
+    client: SyncPrefectClient,
+    form: Form,
+    marked: DeploymentResponse | None,
+    *,
+    schedules: str,
+    new_off: bool,
 ) -> _Planned:
     """Return what is to be done; nothing is switched off that an operator paused himself."""
     found = marked or _unmarked(client, form)
     by_hand = found is not None and _paused_by_hand(found)
+    as_it_is = schedules == "keep" and marked is not None
+    off = OFF_TAG in marked.tags if as_it_is and marked is not None else new_off
     wanted = _wanted(form, off=off and form.begins_rollouts and not by_hand)
-    return _Planned(form=form, found=found, wanted=wanted)
+    rest = schedules == "off" and OFF_TAG in wanted.tags
+    return _Planned(form=form, found=found, wanted=wanted, rest=rest)
 
 
 def _paused_by_hand(found: DeploymentResponse) -> bool:
@@ -120,7 +136,7 @@ def _carry_out(client: SyncPrefectClient, planned: _Planned, now: datetime) -> l
     if found is None:
         _create(client, form, planned.wanted)
         return [f"deployed {form.title}"]
-    changes = _change(client, found, form, planned.wanted, now)
+    changes = _change(client, found, planned, now)
     return [f"changed {form.title}: {', '.join(changes)}"] if changes else []
 
 
@@ -214,15 +230,17 @@ def _create(client: SyncPrefectClient, form: Form, wanted: DeploymentUpdate) -> 
 def _change(
     client: SyncPrefectClient,
     found: DeploymentResponse,
-    form: Form,
-    wanted: DeploymentUpdate,
+    planned: _Planned,
     now: datetime,
 ) -> list[str]:
     """Change what differs; return the names of what did."""
+    wanted = planned.wanted
     fields = _differing(found, wanted)
     if (off := OFF_TAG in wanted.tags) != (OFF_TAG in found.tags):
         fields["paused"] = off
-    steps = list(_schedule_steps(found, form))
+    elif planned.rest and not found.paused:  # switched off once, and on again by hand
+        fields["paused"] = True
+    steps = list(_schedule_steps(found, planned.form))
     if not fields and not steps:
         return []
     waiting = _due_runs(client, found.id, now)
@@ -230,6 +248,8 @@ def _change(
         client.update_deployment(found.id, DeploymentUpdate.model_validate(fields))
     for step in steps:
         step.take(client, found.id)
+    if fields.get("paused"):
+        waiting = list(_without_scheduled(client, waiting))
     _put_back(client, found.id, waiting)
     return [*sorted(fields), *(f"schedule {step.slug}" for step in steps)]
 
@@ -304,6 +324,19 @@ def _due_runs(client: SyncPrefectClient, deployment: UUID, now: datetime) -> lis
     )
 
 
+def _without_scheduled(client: SyncPrefectClient, waiting: Iterable[FlowRun]) -> Iterator[FlowRun]:
+    """Remove the due runs that a schedule began; yield those that somebody asked for.
+
+    A paused deployment makes no new runs, but a worker still takes those that are due.
+    """
+    for run in waiting:
+        if run.auto_scheduled or (run.idempotency_key or "").startswith(_PUT_BACK):
+            with suppress(ObjectNotFound):
+                client.delete_flow_run(run.id)
+        else:
+            yield run
+
+
 def _put_back(client: SyncPrefectClient, deployment: UUID, waiting: Iterable[FlowRun]) -> None:
     """Make anew the due runs that a change dropped: Prefect only plans runs that are to come."""
     for run in waiting:
@@ -313,5 +346,5 @@ def _put_back(client: SyncPrefectClient, deployment: UUID, waiting: Iterable[Flo
             client.create_flow_run_from_deployment(
                 deployment,
                 state=Scheduled(scheduled_time=run.expected_start_time),
-                idempotency_key=f"put back {run.id}",
+                idempotency_key=f"{_PUT_BACK}{run.id}",
             )

@@ -24,14 +24,16 @@ def watch_nights(site: str = "default") -> State:
     """
     bench = open_workbench(site)
     found = compare_openings(bench)
-    vain = [trouble for key in found.startable if (trouble := start_late(key))]
-    if found.missed:
+    if found.missed:  # they are written down, and not found again
         raise_alarm(found.missed)
+    late = [start_late(due) for due in found.startable]
+    vain = [each.trouble for each in late if each.trouble]
     if troubles := [*(told(night) for night in found.missed), *vain]:
         return Failed(name="Missed", message="; ".join(troubles))
+    started = sum(each.started for each in late)
     counts = (
-        f"{len(found.startable)} started late",
-        f"{len(found.held)} due and switched off",
+        f"{started} started late",
+        f"{len(found.held) + len(late) - started} due and switched off",
         f"{len(found.skipped)} skipped",
     )
     return Completed(message=f"no night was missed; {', '.join(counts)}")

@@ -21,7 +21,7 @@ class NightVerdict(StrEnum):
     """What became of an opening in which a rollout was due and did not run."""
 
     SKIPPED = "skipped"
-    """A calendar forbade it for as long as it was open."""
+    """A calendar forbade it for as long as it was open, or its schedule was switched off."""
     MISSED = "missed"
     """Nobody started it in time."""
 

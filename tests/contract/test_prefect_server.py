@@ -37,7 +37,7 @@ async def told_to_who_waits(file: Path) -> str:
         await second.set_trace_callback(lambda _statement: begun.set())
         await first.execute("BEGIN IMMEDIATE")
         waiting = asyncio.create_task(second.execute("BEGIN IMMEDIATE"))
-        await loop.run_in_executor(None, begun.wait)
+        await loop.run_in_executor(None, begun.wait, 30)
         await asyncio.sleep(0.2)  # from here on it waits for the first one
         assert failed is not None
         failed = None

@@ -17,7 +17,7 @@ from wavemend.ledger.intake import apply_fleet
 from wavemend.ledger.store import Ledger
 from wavemend.nights import NightVerdict
 from wavemend.site import Site, hands_of
-from wavemend.steps.nights import LOOK_BACK, SWITCHED_OFF, Watched, watch_openings
+from wavemend.steps.nights import LOOK_BACK, SWITCHED_OFF, Due, Watched, watch_openings
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 """The reader of rosters looks at the real clock; everything here counts from one moment of it."""
@@ -42,7 +42,7 @@ class Watch:
 
     def look(self, now: datetime) -> Watched:
         self.now = now
-        return watch_openings(self.hands(), lambda key: key in self.off)
+        return watch_openings(self.hands(), lambda key, _opened: key in self.off)
 
     def apply(self, fleet: Fleet, now: datetime) -> None:
         with self.ledger.writing() as book:
@@ -67,6 +67,10 @@ class Watch:
 def watch(tmp_path: Path) -> Watch:
     fleet = quiet_fleet(tmp_path / "fleet", opens=OPENS, roster=staffed(NOW, days=8))
     return Watch(tmp_path, new_ledger(tmp_path), fleet, NOW)
+
+
+def due(night: Occurrence) -> tuple[Due, ...]:
+    return (Due(key=KEY, opened=night.start),)
 
 
 def opening(watch: Watch, after: datetime) -> Occurrence:
@@ -96,8 +100,8 @@ def test_ac_20_an_opening_with_enough_left_is_started_late_and_not_before_its_ru
     night = opening(watch, NOW)
 
     assert watch.look(night.start + timedelta(minutes=10)) == Watched()
-    assert watch.look(night.start + timedelta(minutes=11)).startable == (KEY,)
-    assert watch.look(night.last_start - timedelta(seconds=1)).startable == (KEY,)
+    assert watch.look(night.start + timedelta(minutes=11)).startable == due(night)
+    assert watch.look(night.last_start - timedelta(seconds=1)).startable == due(night)
     assert watch.nights() == []
     watch.open(night)
     assert watch.look(night.start + timedelta(hours=1)) == Watched()
@@ -168,7 +172,7 @@ def test_a_skipped_night_is_started_when_somebody_turns_up_in_it(watch: Watch) -
 
     watch.roster(staffed(NOW, days=8))
 
-    assert watch.look(night.start + timedelta(minutes=40)).startable == (KEY,)
+    assert watch.look(night.start + timedelta(minutes=40)).startable == due(night)
     watch.open(night)
     assert watch.look(night.start + timedelta(minutes=50)) == Watched()
     assert watch.nights() == []
@@ -210,7 +214,7 @@ def test_a_freeze_that_was_renamed_in_an_opening_is_asked_for_by_its_name_of_now
 
     found = watch.look(night.start + timedelta(minutes=30))
 
-    assert (found.startable, found.skipped) == ((KEY,), ())
+    assert (found.startable, found.skipped) == (due(night), ())
 
 
 def test_a_rollout_that_was_switched_off_is_neither_started_late_nor_an_alarm(
@@ -222,10 +226,10 @@ def test_a_rollout_that_was_switched_off_is_neither_started_late_nor_an_alarm(
 
     found = watch.look(night.start + timedelta(minutes=11))
 
-    assert found == Watched(held=(KEY,))
+    assert found == Watched(held=due(night))
     assert watch.nights() == [], "somebody may still start it by hand"
     watch.off = set()
-    assert watch.look(night.start + timedelta(minutes=21)) == Watched(startable=(KEY,))
+    assert watch.look(night.start + timedelta(minutes=21)) == Watched(startable=due(night))
 
     watch.off = {KEY}
     over = watch.look(night.last_start)
@@ -233,6 +237,35 @@ def test_a_rollout_that_was_switched_off_is_neither_started_late_nor_an_alarm(
     assert (over.missed, [each.reason for each in over.skipped]) == ((), [SWITCHED_OFF])
     assert watch.nights() == [(night.start, NightVerdict.SKIPPED)]
     assert watch.look(night.last_start + timedelta(hours=1)) == Watched()
+
+
+def test_what_is_switched_off_today_does_not_excuse_a_night_of_which_nobody_knows(
+    watch: Watch,
+) -> None:
+    watch.apply(watch.fleet, NOW)
+    night = opening(watch, NOW)
+    watch.off = {KEY}  # on Monday, by whom finds the machine standing since Friday
+
+    found = watch.look(night.last_start + timedelta(minutes=20))
+
+    assert [each.window_start for each in found.missed] == [night.start]
+    assert found.skipped == ()
+    assert watch.nights() == [(night.start, NightVerdict.MISSED)]
+
+
+def test_switches_are_asked_before_anything_is_written_down(watch: Watch) -> None:
+    watch.apply(watch.fleet, NOW)
+    night = opening(watch, NOW)
+    watch.now = night.start + timedelta(days=1, minutes=11)  # one is over, the next one is open
+
+    def broken(_key: RolloutKey, _opened: datetime) -> bool:
+        raise RuntimeError("the run dies here")
+
+    with pytest.raises(RuntimeError):
+        watch_openings(watch.hands(), broken)
+
+    assert watch.nights() == []
+    assert [each.window_start for each in watch.look(watch.now).missed] == [night.start]
 
 
 def test_a_rollout_that_was_taken_out_or_moved_in_its_opening_is_told_once_and_not_started(

@@ -1,7 +1,7 @@
 """On real hosts of every family a change is taken back, and nothing begins without its point.
 
 The executor itself over real SSH, real package managers; the runs of Prefect that call it are in
-test_rollback_runs.py.
+tests/rollouts/test_rollback_runs.py.
 """
 
 import os

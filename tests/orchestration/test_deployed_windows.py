@@ -213,6 +213,45 @@ def test_switching_all_schedules_off_and_on_leaves_the_operators_choice(
     deployed.delete(deployed.deployment(other)["id"])
 
 
+def test_what_was_due_does_not_begin_after_schedules_were_switched_off(
+    deployed: PrefectSite,
+) -> None:
+    emergencies = deployed.deployment(EMERGENCIES)["id"]
+    now = datetime.now(UTC).replace(microsecond=0)
+    deployed.schedule(emergencies, now - timedelta(hours=1), now)
+    assert [start for start in deployed.planned_runs(emergencies) if start <= now]
+    asked = now - timedelta(minutes=7, seconds=7)  # by somebody, not by the schedule
+    state = {"type": "SCHEDULED", "state_details": {"scheduled_time": asked.isoformat()}}
+    deployed.api.post(f"/deployments/{emergencies}/create_flow_run", {"state": state})
+
+    deployed.wavemend("deploy", "--no-schedules")
+
+    assert deployed.planned_runs(emergencies) == [asked]
+    deployed.delete(emergencies)
+
+
+def test_without_a_word_about_schedules_each_stays_as_it_is(deployed: PrefectSite) -> None:
+    window = "patch-rollout/acme-server-berlin"
+    emergencies = deployed.deployment(EMERGENCIES)["id"]
+    deployed.wavemend("deploy", "--no-schedules")
+    deployed.change(emergencies, paused=False)  # as an operator does who wants these all the same
+
+    assert "nothing changes" in deployed.wavemend("deploy")
+    assert deployed.deployment(EMERGENCIES)["paused"] is False
+    assert deployed.deployment(window)["paused"] is True
+
+    deployed.wavemend("deploy", "--no-schedules")  # said again: it holds again
+    assert deployed.deployment(EMERGENCIES)["paused"] is True
+
+    # An older version left it on while the windows were off, and knew no such tag.
+    deployed.change(emergencies, paused=False, tags=["emergency", "wavemend-standing"])
+    deployed.wavemend("deploy")
+    after = deployed.deployment(EMERGENCIES)
+    assert after["paused"] is False
+    assert "starts-rollouts" in after["tags"]
+    assert deployed.deployment(window)["paused"] is True
+
+
 def test_a_window_that_the_fleet_lost_takes_its_deployments_with_it(deployed: PrefectSite) -> None:
     fewer = {name: how for name, how in WINDOWS.items() if name != "york"}
     deployed.apply(fleet_text(fewer), without=1)

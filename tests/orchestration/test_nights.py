@@ -85,12 +85,11 @@ class Place:
         return cast("UUID", cast("RunnerDeployment", deployed).apply())
 
     def asked(self, deployment: UUID) -> list[FlowRun]:
-        """Return the runs that were asked for here; a schedule makes others ahead of time."""
+        """Return the runs that were asked for; a schedule makes others ahead of time."""
         wanted = DeploymentFilter(id=DeploymentFilterId(any_=[deployment]))
         with get_client(sync_client=True) as client:
             found = client.read_flow_runs(deployment_filter=wanted)
-        here = [run for run in found if run.parameters["site"] == self.block]
-        return [run for run in here if not run.auto_scheduled]
+        return [run for run in found if not run.auto_scheduled]
 
     @property
     def block(self) -> str:
@@ -115,7 +114,7 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
     site = Site(home=tmp_path / "home")
     monkeypatch.setenv("WAVEMEND_HOME", str(site.home))
     site.open_ledger()
@@ -125,7 +124,10 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     site.signers_file.write_text(f'{APPROVER} namespaces="{NAMESPACE}" {public}\n')
     made = Place(site, tmp_path / "fleet", datetime.now(UTC).replace(second=0, microsecond=0))
     WavemendSite(home=str(site.home)).save(made.block)
-    return made
+    yield made
+    with get_client(sync_client=True) as client:  # the next one's window is not deployed yet
+        for each in client.read_deployments():
+            client.delete_deployment(each.id)
 
 
 def told(state: State) -> tuple[str, str]:
@@ -266,8 +268,10 @@ def test_what_somebody_switched_off_in_prefect_is_not_started_late_until_it_is_o
             deployment, [DeploymentScheduleCreate(schedule=CronSchedule(cron="0 4 1 1 *"))]
         )
 
+        yesterday = place.watch()
         off = place.watch()
 
+        assert told(yesterday) == ("FAILED", "Missed"), "nobody knows what was on then"
         assert told(off)[0] == "COMPLETED"
         assert "0 started late, 1 due and switched off" in str(off.message)
         client.update_deployment_schedule(deployment, made[0].id, active=True)

@@ -27,6 +27,16 @@ def test_a_second_up_keeps_what_runs_and_removes_the_deployment_of_a_vanished_wi
         world.apply_fleet()
 
 
+def test_up_without_a_word_about_schedules_leaves_them_off_those_of_new_windows_too(
+    world: World,
+) -> None:
+    world.wavemend("up", "--port", str(world.port))
+
+    found = world.api.post("/deployments/filter", {})
+    assert "closed-server-later" in {each["name"] for each in found}
+    assert [each["name"] for each in found if not each["paused"]] == []
+
+
 def test_down_leaves_no_process_and_up_brings_everything_back(world: World) -> None:
     running = processes.of_home(world.home)
     assert {world.server_pid(), world.worker_pid()} <= set(running)

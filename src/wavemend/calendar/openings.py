@@ -1,7 +1,7 @@
 """The openings of a window within a time, in the one order that everybody uses. Pure."""
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from wavemend.calendar.windows import Occurrence, Window, next_occurrences
 
@@ -25,6 +25,11 @@ def openings_between(window: Window, first: datetime, until: datetime) -> Iterat
                 return
             yield opening
         after = found[-1].start
+
+
+def instant(moment: datetime) -> str:
+    """Return a moment in UTC as RFC 5545 writes it: so Prefect's schedules hold each opening."""
+    return f"{moment.astimezone(UTC):%Y%m%dT%H%M%SZ}"
 
 
 def looked_at(window: Window, now: datetime, ahead: timedelta) -> Occurrence:

@@ -12,6 +12,7 @@ from wavemend.cli.stack import (
     environment_of,
     noted_port,
     register_deployments,
+    schedules_word,
 )
 from wavemend.ledger.intake import current_fleet
 
@@ -40,6 +41,5 @@ def deploy(
     else:
         prefect_here()  # says what to do where no server is known
         environment = environment_of(site, checkout, noted_port(site))
-    wanted = {None: "keep", True: "on", False: "off"}[schedules]
-    register_deployments(environment, checkout, wanted)
+    register_deployments(environment, checkout, schedules_word(schedules))
     return 0

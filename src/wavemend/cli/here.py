@@ -103,7 +103,13 @@ class PrefectApi:
             raise EnvironmentUnfit(
                 f"Prefect refused {path}: {answer.status_code} {answer.text[:300]}"
             )
-        return answer.json() if answer.content else None
+        try:
+            return answer.json() if answer.content else None
+        except requests.JSONDecodeError as error:
+            raise EnvironmentUnfit(
+                f"what answers {path} at {self.url} is not Prefect's API: {answer.text[:100]!r}",
+                hint="a proxy may want a login; docs/how-to/run-in-production.md says how",
+            ) from error
 
     def _send(self, method: str, path: str, body: object) -> requests.Response:
         try:

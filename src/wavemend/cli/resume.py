@@ -1,9 +1,11 @@
 """Taking up rollouts again whose run died: the ledger says which, Prefect only runs them."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from wavemend.calendar.openings import instant
 from wavemend.cli.here import PrefectApi
 from wavemend.cli.rollback_runs import start_rollback
 from wavemend.errors import EnvironmentUnfit
@@ -130,32 +132,47 @@ def deployment_for(api: PrefectApi, key: RolloutKey) -> dict[str, Any]:
     return found
 
 
-def switched_off(api: PrefectApi, key: RolloutKey) -> bool:
-    """Whether somebody switched off what starts a window's rollout: all of it, or its schedules.
+@dataclass(slots=True)
+class Switches:
+    """What somebody switched off in Prefect; each rollout is asked about once."""
 
-    False also when Prefect cannot say: then a missed night is an alarm, and who starts it late
-    asks again with `start_as_scheduled`.
-    """
-    try:
-        return _is_off(deployment_for(api, key))
-    except EnvironmentUnfit:
-        return False
+    api: PrefectApi
+    _seen: dict[RolloutKey, dict[str, Any] | None] = field(default_factory=dict)
+
+    def off(self, key: RolloutKey, opened: datetime) -> bool:
+        """Whether nothing is to start a rollout in the opening that began then.
+
+        False also when Prefect cannot say: then a missed night is an alarm, and who starts it late
+        asks again with `start_as_scheduled`.
+        """
+        if key not in self._seen:
+            try:
+                self._seen[key] = deployment_for(self.api, key)
+            except EnvironmentUnfit:
+                self._seen[key] = None
+        found = self._seen[key]
+        return found is not None and _is_off(found, opened)
 
 
-def start_as_scheduled(api: PrefectApi, key: RolloutKey, requester: str) -> str:
+def start_as_scheduled(api: PrefectApi, key: RolloutKey, opened: datetime, requester: str) -> str:
     """Ask for the run that a schedule should have begun; returns the flow run's id.
 
-    Empty, and nothing is asked for, when the schedule is switched off. Raises EnvironmentUnfit
+    Empty, and nothing is asked for, when that schedule is switched off. Raises EnvironmentUnfit
     when Prefect has no such deployment, or does not answer.
     """
     deployment = deployment_for(api, key)
-    return "" if _is_off(deployment) else _create_run(api, deployment, requester)
+    return "" if _is_off(deployment, opened) else _create_run(api, deployment, requester)
 
 
-def _is_off(deployment: dict[str, Any]) -> bool:
-    """An operator's own schedules have no slug, and say nothing of ours."""
-    ours = [each["active"] for each in deployment["schedules"] if each["slug"]]
-    return bool(deployment["paused"]) or (bool(ours) and not any(ours))
+def _is_off(deployment: dict[str, Any], opened: datetime) -> bool:
+    """A year of nights is several schedules: the one that holds the opening decides, then all.
+
+    Those of an operator have no slug, and say nothing of ours.
+    """
+    ours = [each for each in deployment["schedules"] if each["slug"]]
+    holding = [each for each in ours if instant(opened) in each["schedule"].get("rrule", "")]
+    begins = [each["active"] for each in holding or ours]
+    return bool(deployment["paused"]) or (bool(begins) and not any(begins))
 
 
 def _create_run(api: PrefectApi, deployment: dict[str, Any], requester: str) -> str:

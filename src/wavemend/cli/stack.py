@@ -40,12 +40,13 @@ def up(
         ),
     ] = 0,
     schedules: Annotated[
-        bool,
+        bool | None,
         Parameter(
             help="Let Prefect start rollouts by itself, when windows open and for what is "
-            "exploited; feeds and scans always go on."
+            "exploited, or not; without it, as it was, and at first it does. Feeds and scans "
+            "always go on."
         ),
-    ] = True,
+    ] = None,
 ) -> int:
     """Start server and worker, register the deployments, and print the UI's address.
 
@@ -71,7 +72,7 @@ def up(
     api = f"http://127.0.0.1:{port}/api"
     _wait_for(api, run)
     api_note(site.home).write_text(api)
-    register_deployments(environment, checkout, "on" if schedules else "off")
+    register_deployments(environment, checkout, schedules_word(schedules))
     if not _alive(run / "worker.pid"):
         worker = ("worker", "start", "--pool", "wavemend", "--type", "process", "--name", "local")
         _spawn(run, "worker", (*_python("prefect"), *worker), environment, checkout)
@@ -174,6 +175,11 @@ def _spawn(
             start_new_session=True,
         )
     (run / f"{name}.pid").write_text(f"{process.pid} {_born(process.pid)}")
+
+
+def schedules_word(wanted: bool | None) -> str:
+    """Return an option of three values as the deploying takes it."""
+    return {None: "keep", True: "on", False: "off"}[wanted]
 
 
 def register_deployments(environment: dict[str, str], checkout: Path, schedules: str) -> None:

@@ -19,7 +19,7 @@ class NightRow(SQLModel, table=True):
     window: str
     window_end: datetime = utc()
     verdict: str
-    """`skipped`: a calendar forbade it; `missed`: nobody started it in time."""
+    """`skipped`: a calendar or its switch forbade it; `missed`: nobody started it in time."""
     reason: str
     at: datetime = utc()
 

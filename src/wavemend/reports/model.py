@@ -256,7 +256,7 @@ class NightReport:
     start: datetime
     end: datetime
     verdict: str
-    """`skipped`: a calendar forbade it; `missed`: nobody started it in time."""
+    """`skipped`: a calendar or its switch forbade it; `missed`: nobody started it in time."""
     reason: str
 
 

@@ -63,30 +63,83 @@ def note_night(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """A rollout that nobody started in an opening with enough left for it."""
+
+    key: RolloutKey
+    opened: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Watched:
     """What a look over the last openings found."""
 
     missed: tuple[Night, ...] = ()
     """Nights that nobody started, not known before."""
     skipped: tuple[Night, ...] = ()
-    """Nights that a calendar forbids and no run has said so, not known before."""
-    startable: tuple[RolloutKey, ...] = ()
-    """Rollouts that are due now, with enough of their window left, and nobody has started."""
-    held: tuple[RolloutKey, ...] = ()
-    """Rollouts that would be started now if their schedule were not switched off."""
+    """Nights that a calendar forbids, or whose schedule is switched off, not known before."""
+    startable: tuple[Due, ...] = ()
+    held: tuple[Due, ...] = ()
+    """What would be startable if its schedule were not switched off."""
 
 
-def watch_openings(hands: Hands, switched_off: Callable[[RolloutKey], bool]) -> Watched:
+def watch_openings(hands: Hands, switched_off: Callable[[RolloutKey, datetime], bool]) -> Watched:
     """Compare the last openings with the ledger; write down those that nobody started.
 
     An opening counts when its rollout was part of the fleet in force as it began. What may still
     start in it is a question to the fleet in force now, and so is what its calendars say.
 
-    `switched_off`: whether somebody switched off what would have started a rollout. Then nobody
-    else starts it by itself either, and that it did not run is no alarm. It is written down only
-    when the opening's last start is over: until then somebody may start it by hand.
+    `switched_off`: whether somebody switched off what would have started a rollout in the opening
+    that began then. Then nobody else starts it by itself either. That it did not run is no alarm
+    if this is seen right after its last start; of an older night nobody knows what was on then.
     """
     now = hands.clock()
+    pending = list(_pending(hands, now))
+    # Before anything is written down: a run that ends while it asks loses no alarm.
+    off = [
+        each.waits_for_switch(now) and switched_off(each.key, each.occurrence.start)
+        for each in pending
+    ]
+    missed: list[Night] = []
+    skipped: list[Night] = []
+    startable: list[Due] = []
+    held: list[Due] = []
+    for each, is_off in zip(pending, off, strict=True):
+        verdict, reason = each.judged.verdict, each.judged.reason
+        if verdict is None:
+            if each.judged.wait <= timedelta(0):
+                due = Due(key=each.key, opened=each.occurrence.start)
+                (held if is_off else startable).append(due)
+            continue
+        if is_off:
+            verdict, reason = NightVerdict.SKIPPED, SWITCHED_OFF
+        night = note_night(hands, each.key, each.occurrence, verdict, reason)
+        (missed if night.verdict is NightVerdict.MISSED else skipped).append(night)
+    return Watched(
+        missed=tuple(missed),
+        skipped=tuple(skipped),
+        startable=tuple(startable),
+        held=tuple(held),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pending:
+    """An opening without a rollout of which something is still to be said."""
+
+    key: RolloutKey
+    occurrence: Occurrence
+    judged: Judged
+
+    def waits_for_switch(self, now: datetime) -> bool:
+        """Whether it matters if its schedule is switched off."""
+        if self.judged.verdict is None:
+            return self.judged.wait <= timedelta(0)
+        recent = now < self.occurrence.last_start + 2 * GRACE
+        return self.judged.verdict is NightVerdict.MISSED and recent
+
+
+def _pending(hands: Hands, now: datetime) -> Iterator[_Pending]:
     with hands.ledger.reading() as book:
         spans = nights.fleets_since(book, now - LOOK_BACK, now)
         opened = nights.openings_used(book, now - LOOK_BACK)
@@ -94,30 +147,13 @@ def watch_openings(hands: Hands, switched_off: Callable[[RolloutKey], bool]) -> 
             (night.key, night.window_start): night
             for night in nights.written_since(book, now - LOOK_BACK)
         }
-    missed: list[Night] = []
-    skipped: list[Night] = []
-    startable: list[RolloutKey] = []
-    held: list[RolloutKey] = []
     for key, occurrence in _due(spans, now):
         place = (str(key), occurrence.start)
         if place in opened or (place in known and now >= occurrence.last_start):
             continue
         judged = _judge_due(hands, spans[-1].fleet, key, occurrence)
-        if judged.verdict is None:
-            if judged.wait <= timedelta(0):
-                (held if switched_off(key) else startable).append(key)
-        elif place not in known:
-            verdict, reason = judged.verdict, judged.reason
-            if verdict is NightVerdict.MISSED and switched_off(key):
-                verdict, reason = NightVerdict.SKIPPED, SWITCHED_OFF
-            night = note_night(hands, key, occurrence, verdict, reason)
-            (missed if night.verdict is NightVerdict.MISSED else skipped).append(night)
-    return Watched(
-        missed=tuple(missed),
-        skipped=tuple(skipped),
-        startable=tuple(startable),
-        held=tuple(held),
-    )
+        if judged.verdict is None or place not in known:
+            yield _Pending(key=key, occurrence=occurrence, judged=judged)
 
 
 def _judge_due(hands: Hands, fleet: Fleet, key: RolloutKey, occurrence: Occurrence) -> Judged:

@@ -9,12 +9,15 @@ import shutil
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.contract.attempt_bench import Bench, Death, Fate
 from tests.contract.local_root import LocalRoot
+from wavemend.errors import LedgerConflict
 from wavemend.execution.attempt import attempt_host
 from wavemend.hosts import Host
 from wavemend.ledger import audit
@@ -149,6 +152,50 @@ def test_a_line_that_is_cut_before_or_after_any_command_changes_the_host_once(
     outcomes = at_each(places_of(tmp_path / "count", lose=True), cut)
 
     assert {Outcome.PATCHED, Outcome.UNREACHABLE} == set(outcomes)
+
+
+@dataclass
+class Slept(Fate):
+    """Instead of a death: the controller sleeps at that place while another one does the work."""
+
+    overtake: Callable[[], object] = lambda: None
+    written: int = 0
+    """Transactions that it committed when it was awake again."""
+
+    def pass_by(self, place: str, *, on_host: bool) -> None:  # noqa: ARG002 - as the other has it
+        """Go on; let the other one work when this is the place."""
+        if self.struck:
+            self.written += place == "after a write"
+            return
+        self.places.append(place)
+        if len(self.places) - 1 == self.at:
+            self.struck = place
+            self.overtake()
+
+
+def test_a_controller_that_wakes_after_a_newer_one_commits_nothing_wherever_it_slept(
+    tmp_path: Path,
+) -> None:
+    def sleep(at: int) -> Outcome | None:
+        bench, machine = bench_of(tmp_path / f"lab{at}")
+        late, ended = bench.order(), list[Outcome]()
+
+        def overtake() -> None:
+            ended.append(attempt_host(bench.hands(), bench.order()))
+
+        fate = Slept(at=at, overtake=overtake)
+        with suppress(LedgerConflict):
+            attempt_host(bench.hands(fate), late)
+        if not ended:
+            return None  # this one asked the host less often, and was through before
+        judge(bench, machine, ended[0], f"slept {fate.struck} ({at})")
+        assert fate.written == 0, f"slept {fate.struck} ({at}) of {fate.places[-3:]}"
+        return ended[0]
+
+    places = places_of(tmp_path / "count")
+    outcomes = at_each(places, sleep)
+
+    assert sum(outcome is Outcome.PATCHED for outcome in outcomes) >= len(places) - 4
 
 
 @pytest.mark.parametrize("stop", ["window", "stop file"])

@@ -44,7 +44,8 @@ def check_host(
     `hooked`: its hooks before the change may have run, so it may be drained: whether it was well
     before has been found out already.
     """
-    _, seen = look_and_record(hands, order.host, purpose="intent", rollout_id=order.plan.rollout)
+    rollout, lease = order.plan.rollout, order.lease
+    _, seen = look_and_record(hands, order.host, purpose="intent", rollout_id=rollout, lease=lease)
     found = check_look(hands, order, seen)
     # What is half done does not run well: that is what the repair is for.
     if not isinstance(found, Obstacle) and not hooked and not order.is_repair:

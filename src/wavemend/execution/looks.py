@@ -3,6 +3,7 @@
 from wavemend.errors import ConnectionLost, HostSilent, TransportError
 from wavemend.execution.hands import Hands
 from wavemend.hosts import Host
+from wavemend.ledger.rollouts import Lease, check_lease
 from wavemend.ledger.scans import record_look
 from wavemend.managers import Manager, TakesLonger
 from wavemend.observations import Look
@@ -57,11 +58,23 @@ def seconds_of(manager: Manager, usual: float) -> float:
 
 
 def look_and_record(
-    hands: Hands, host: Host, *, purpose: str, rollout_id: str = "", refresh: bool = False
+    hands: Hands,
+    host: Host,
+    *,
+    purpose: str,
+    rollout_id: str = "",
+    refresh: bool = False,
+    lease: Lease | None = None,
 ) -> tuple[int, Look]:
-    """Look and write it down; returns the scan's id and the look."""
+    """Look and write it down; returns the scan's id and the look.
+
+    `lease`: of whom changes the host. One that was taken over is told so, and writes nothing:
+    raises LedgerConflict.
+    """
     seen = look(hands, host, refresh=refresh)
     with hands.ledger.writing() as book:
+        if lease is not None:
+            check_lease(book, lease)
         return record_look(book, host, seen, purpose=purpose, rollout_id=rollout_id), seen
 
 

@@ -150,7 +150,9 @@ def _tried(
     A wait: somebody else took the place meanwhile; each try looks anew.
     """
     rollout = order.plan.rollout
-    _, before = look_and_record(hands, order.host, purpose=PURPOSE, rollout_id=rollout)
+    _, before = look_and_record(
+        hands, order.host, purpose=PURPOSE, rollout_id=rollout, lease=order.lease
+    )
     before = past_lock(
         hands, order.host, before, purpose=PURPOSE, rollout_id=rollout, refresh=False
     )

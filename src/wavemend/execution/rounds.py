@@ -22,6 +22,7 @@ from wavemend.execution.start import begin, may_begin
 from wavemend.hosts import Facts
 from wavemend.ledger import attempts
 from wavemend.ledger.attempts import Granted
+from wavemend.ledger.rollouts import check_lease
 from wavemend.ledger.rounds import intend_round, rounds_of
 from wavemend.ledger.scans import record_look
 from wavemend.managers import NeedsRounds, NextRound, TellsReboot
@@ -123,6 +124,7 @@ def _look_again(hands: Hands, order: Order, last: _Round) -> tuple[Rebooted, Nex
         )
     rebooted = replace(rebooted, look=_certain(hands, order, rebooted.look))
     with hands.ledger.writing() as book:
+        check_lease(book, order.lease)  # else an older owner would tell of its look as the newest
         record_look(book, order.host, rebooted.look, purpose="after", rollout_id=order.plan.rollout)
     return rebooted, _further(hands, order, last, rebooted)
 
